@@ -1,0 +1,21 @@
+//! Decisions: machines that take events and `now` and return what to do.
+//!
+//! Nothing here names a runtime, a socket, a file or a clock, which is what lets whole histories of
+//! clients, sessions and failures run in a test, in virtual time.
+
+mod backoff;
+mod connection;
+mod input_marks;
+mod link;
+mod log;
+mod session;
+
+pub use backoff::{Backoff, BackoffPolicy};
+pub use connection::{Connection, Deadlines, Expiry, Fault, Step};
+pub use input_marks::{InputMarks, InputVerdict};
+pub use link::{Link, LinkAction, LinkEnd, LinkPolicy, LinkStep};
+pub use log::{READ_TURN, SessionLog};
+pub use session::{
+    ACK_DELAY, AttachError, Attachment, AttachmentId, ClientId, ConsumedAhead, Cursor, EXIT_GRACE,
+    Exit, LedgerId, Send, Session, SessionTerms, TURNS_MAX,
+};

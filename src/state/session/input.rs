@@ -1,0 +1,83 @@
+//! The ledgers of a session: how far each client's input came in the epoch that runs.
+
+use std::time::Instant;
+
+use super::{Attachment, AttachmentId, ClientId, Session};
+use crate::state::{InputMarks, InputVerdict};
+
+/// Under which number the writing of input is reported: one client in one epoch.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct LedgerId(u64);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ledger {
+    pub(super) id: LedgerId,
+    pub(super) client: ClientId,
+    pub(super) marks: InputMarks,
+}
+
+impl Ledger {
+    pub(super) fn new(number: u64, client: ClientId) -> Self {
+        Self { id: LedgerId(number), client, marks: InputMarks::default() }
+    }
+}
+
+impl<H> Session<H> {
+    /// An attachment typed `len` bytes at `offset`: which of them are to be written, and under
+    /// which number their writing is reported. `None` if the attachment is forgotten.
+    ///
+    /// `turn` says for which child it was meant, counted in `Started` told on the attachment.
+    pub fn handle_input(
+        &mut self,
+        id: AttachmentId,
+        turn: u16,
+        offset: u64,
+        len: usize,
+    ) -> Option<(InputVerdict, LedgerId)> {
+        let (turns_done, turns_dropped) = (self.turns_done(), self.turns_dropped);
+        let attachment = self.attachments.iter_mut().find(|attachment| attachment.id == id)?;
+        let (client, window) = (attachment.client, u64::from(attachment.input_window));
+        let ledger = self.ledgers.iter_mut().find(|ledger| ledger.client == client)?;
+        let is_stale = turn != attachment.turn(turns_done, turns_dropped)
+            || (attachment.is_refusing && offset > ledger.marks.accepted());
+        if is_stale {
+            return Some((InputVerdict::Stale, ledger.id));
+        }
+        attachment.is_refusing = false;
+        attachment.note_input(offset.saturating_add(len as u64));
+        Some((ledger.marks.handle_input(offset, len, window), ledger.id))
+    }
+
+    /// An attachment's input was refused and it is told so: what it sent meanwhile is no fault.
+    pub fn handle_input_refused(&mut self, id: AttachmentId) {
+        if let Some(attachment) = self.attachment_mut(id) {
+            attachment.is_refusing = true;
+        }
+    }
+
+    /// `count` bytes of a ledger's input were written to the PTY.
+    ///
+    /// A ledger that is gone is ignored: its client left, or its child was replaced.
+    pub fn handle_applied(&mut self, ledger: LedgerId, count: u64, now: Instant) {
+        let Some(ledger) = self.ledgers.iter_mut().find(|known| known.id == ledger) else {
+            return;
+        };
+        ledger.marks.handle_applied(count);
+        let client = ledger.client;
+        self.input_applied += count;
+        for attachment in &mut self.attachments {
+            if attachment.client == client {
+                attachment.note_applied(now);
+            }
+        }
+    }
+
+    /// The marks of a client that is attached.
+    pub fn marks(&self, client: ClientId) -> Option<InputMarks> {
+        self.ledgers.iter().find_map(|ledger| (ledger.client == client).then_some(ledger.marks))
+    }
+
+    pub(super) fn applied_of(&self, attachment: &Attachment<H>) -> u64 {
+        self.marks(attachment.client).map_or(0, |marks| marks.applied())
+    }
+}

@@ -1,0 +1,104 @@
+//! The life of a session's children: start, exit, the last bytes in between.
+
+use std::time::Instant;
+
+use tautline_protocol::{DetachReason, SessionState};
+
+use super::{Cursor, EXIT_GRACE, Exit, Session, TURNS_MAX, input::Ledger};
+
+/// The end of one child and, if there was one, the start of the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub(super) epoch: u64,
+    pub(super) offset: u64,
+    pub(super) exit: Exit,
+    pub(super) next: Option<Start>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) epoch: u64,
+    pub(super) pid: u32,
+}
+
+impl<H> Session<H> {
+    /// A child was started, the first or the next.
+    ///
+    /// Input offsets begin at 0 again, for everybody.
+    ///
+    /// # Panics
+    ///
+    /// If a child runs already.
+    pub fn handle_started(&mut self, epoch: u64, pid: u32) {
+        assert!(!self.is_live(), "one child at a time");
+        if let Some(turn) = self.turns.back_mut() {
+            turn.next = Some(Start { epoch, pid });
+        }
+        self.state = SessionState::Running;
+        self.epoch = epoch;
+        self.pid = pid;
+        self.exit = None;
+        self.is_output_ended = false;
+        self.grace_until = None;
+        self.input_applied = 0;
+        for attachment in &mut self.attachments {
+            attachment.ack_wanted_to = 0;
+        }
+        // New numbers: what the old child's writer still reports concerns nobody any more.
+        for ledger in &mut self.ledgers {
+            self.ledgers_made += 1;
+            *ledger = Ledger::new(self.ledgers_made, ledger.client);
+        }
+    }
+
+    /// The child was asked to end.
+    pub fn handle_stopping(&mut self) {
+        if self.state == SessionState::Running {
+            self.state = SessionState::Stopping;
+        }
+    }
+
+    /// The child ended; what it printed may still be in the terminal.
+    pub fn handle_exit(&mut self, exit: Exit, now: Instant) {
+        self.exit = Some(exit);
+        self.grace_until = Some(now + EXIT_GRACE);
+        self.finish_if_drained();
+    }
+
+    /// The terminal has nothing more to read, and never will.
+    pub fn handle_output_end(&mut self) {
+        self.is_output_ended = true;
+        self.finish_if_drained();
+    }
+
+    fn finish_if_drained(&mut self) {
+        let Some(exit) = self.exit.filter(|_| self.is_output_ended && self.is_live()) else {
+            return;
+        };
+        self.state = SessionState::Exited;
+        self.grace_until = None;
+        if self.turns.len() == TURNS_MAX {
+            self.turns.pop_front();
+            self.turns_dropped += 1;
+        }
+        let turn = Turn { epoch: self.epoch, offset: self.log.end(), exit, next: None };
+        self.turns.push_back(turn);
+        if self.is_ephemeral {
+            for attachment in &mut self.attachments {
+                attachment.ended.get_or_insert(DetachReason::Ended);
+            }
+        }
+    }
+
+    /// The first turn that `cursor` has not been told in full.
+    pub(super) fn turn_after(&self, cursor: &Cursor) -> Option<&Turn> {
+        let at = cursor.turns_told.saturating_sub(self.turns_dropped);
+        self.turns.get(at as usize)
+    }
+
+    /// How many turns are complete, with the start of the next child.
+    pub(super) fn turns_done(&self) -> u64 {
+        let open = u64::from(self.turns.back().is_some_and(|turn| turn.next.is_none()));
+        self.turns_dropped + self.turns.len() as u64 - open
+    }
+}

@@ -1,0 +1,374 @@
+//! A session: a child on a PTY, who is attached, and how far everything came.
+//!
+//! Fed with what happened (`handle_*`), asked for what to do ([`next_send`](Session::next_send),
+//! [`read_budget`](Session::read_budget), [`deadline`](Session::deadline)). The I/O shell reads the
+//! PTY straight into [`log_spare`](Session::log_spare) and writes frames straight from
+//! [`log`](Session::log).
+
+mod attachment;
+mod cursor;
+mod input;
+mod life;
+mod size;
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use tautline_protocol::{
+    AttachTerms, DetachReason, ExitKind, SessionState, SizePolicy, View, WindowSize,
+};
+
+pub use attachment::{Attachment, AttachmentId, ClientId};
+pub use cursor::{Cursor, Send};
+use input::Ledger;
+pub use input::LedgerId;
+use life::Turn;
+
+use super::SessionLog;
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Exit {
+    /// By code, by signal, or nobody knows.
+    pub kind: ExitKind,
+    /// The code or the signal; 0 if lost.
+    pub value: i32,
+}
+
+/// What a session is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionTerms {
+    /// Output held, in bytes.
+    pub log_size: usize,
+    /// Input one client may send ahead of what was written, in bytes.
+    pub input_window: u32,
+    /// The first window size.
+    pub size: WindowSize,
+    /// Whose size counts.
+    pub size_policy: SizePolicy,
+    /// Forgotten when its child has ended and everyone attached knows.
+    pub is_ephemeral: bool,
+}
+
+/// How long output may go on after the child's exit: what is left in the terminal, not what
+/// a process it left behind goes on printing.
+pub const EXIT_GRACE: Duration = Duration::from_millis(500);
+
+/// How long an acknowledgement of input waits for output to ride on.
+pub const ACK_DELAY: Duration = Duration::from_millis(5);
+
+/// Ends of children kept for subscribers that are behind; those further behind are not told the
+/// oldest, and still get the output.
+pub const TURNS_MAX: usize = 64;
+
+/// One session. `H` is whatever the caller needs to reach the connection of an attachment.
+#[derive(Debug)]
+pub struct Session<H> {
+    log: SessionLog,
+    state: SessionState,
+    epoch: u64,
+    pid: u32,
+    exit: Option<Exit>,
+    is_output_ended: bool,
+    grace_until: Option<Instant>,
+    turns: VecDeque<Turn>,
+    turns_dropped: u64,
+    attachments: Vec<Attachment<H>>,
+    attachments_made: u64,
+    ledgers: Vec<Ledger>,
+    ledgers_made: u64,
+    input_applied: u64,
+    input_window: u32,
+    size: WindowSize,
+    size_number: u64,
+    size_policy: SizePolicy,
+    is_ephemeral: bool,
+}
+
+/// Why nobody was attached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The client knows another epoch.
+    #[error("the session's epoch is {current:016x}")]
+    EpochChanged {
+        /// The epoch that runs, or ran last.
+        current: u64,
+    },
+    /// The client asks to go on at an offset that was never reached.
+    #[error("output offset {asked} was never reached; the end is {end}")]
+    FutureOffset {
+        /// The offset asked for.
+        asked: u64,
+        /// The offset of what will be printed next.
+        end: u64,
+    },
+}
+
+impl<H> Session<H> {
+    /// A session whose first child is about to start.
+    pub fn new(terms: SessionTerms) -> Self {
+        Self {
+            log: SessionLog::new(terms.log_size),
+            state: SessionState::Starting,
+            epoch: 0,
+            pid: 0,
+            exit: None,
+            is_output_ended: false,
+            grace_until: None,
+            turns: VecDeque::new(),
+            turns_dropped: 0,
+            attachments: Vec::new(),
+            attachments_made: 0,
+            ledgers: Vec::new(),
+            ledgers_made: 0,
+            input_applied: 0,
+            input_window: terms.input_window,
+            size: terms.size,
+            size_number: 0,
+            size_policy: terms.size_policy,
+            is_ephemeral: terms.is_ephemeral,
+        }
+    }
+
+    /// Time passed: pause limits, late acknowledgements, the grace after an exit.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let was_held = self.read_budget() == 0;
+        for attachment in &mut self.attachments {
+            attachment.handle_timeout(&self.log, now);
+        }
+        if self.grace_until.is_some_and(|until| now >= until) {
+            if was_held {
+                // Whoever holds the child, until now at least, also holds its last words.
+                self.grace_until = Some(now + EXIT_GRACE);
+            } else {
+                self.handle_output_end();
+            }
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.attachments.iter().filter_map(Attachment::deadline).chain(self.grace_until).min()
+    }
+
+    /// Joins a client to the session.
+    ///
+    /// The stream begins where `terms` say; a gap between there and what is held is told in the
+    /// stream.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was changed then.
+    pub fn attach(
+        &mut self,
+        client: ClientId,
+        request: u64,
+        terms: &AttachTerms,
+        epoch_known: u64,
+        handle: H,
+    ) -> Result<AttachmentId, AttachError> {
+        if epoch_known != 0 && epoch_known != self.epoch {
+            return Err(AttachError::EpochChanged { current: self.epoch });
+        }
+        let end = self.log.end();
+        let from = match View::from_wire(terms.view) {
+            Some(View::Offset) if terms.output_from != u64::MAX => terms.output_from,
+            _ => end,
+        };
+        if from > end {
+            return Err(AttachError::FutureOffset { asked: from, end });
+        }
+        self.attachments_made += 1;
+        let id = AttachmentId(self.attachments_made);
+        let cursor = self.cursor_at(from);
+        let mut attachment = Attachment::new(id, client, request, terms, handle);
+        attachment.start(cursor, end, self.log_size(), self.input_window);
+        if self.is_ephemeral && self.state == SessionState::Exited {
+            attachment.ended = Some(DetachReason::Ended);
+        }
+        self.attachments.push(attachment);
+        if !self.ledgers.iter().any(|ledger| ledger.client == client) {
+            self.ledgers_made += 1;
+            self.ledgers.push(Ledger::new(self.ledgers_made, client));
+        }
+        Ok(id)
+    }
+
+    /// Ends an attachment: its stream still says so.
+    pub fn handle_detach(&mut self, id: AttachmentId, reason: DetachReason) {
+        if let Some(attachment) = self.attachment_mut(id) {
+            attachment.end(reason);
+        }
+    }
+
+    /// Ends every attachment but `except`.
+    pub fn handle_detach_others(&mut self, except: AttachmentId, reason: DetachReason) {
+        for attachment in &mut self.attachments {
+            if attachment.id != except {
+                attachment.end(reason);
+            }
+        }
+    }
+
+    /// Ends all attachments: the session is forgotten.
+    pub fn handle_removed(&mut self) {
+        for attachment in &mut self.attachments {
+            attachment.end(DetachReason::Removed);
+        }
+    }
+
+    /// An attachment is gone: its end was told, or its connection was lost.
+    pub fn forget(&mut self, id: AttachmentId) -> Option<H> {
+        let at = self.attachments.iter().position(|attachment| attachment.id == id)?;
+        let gone = self.attachments.swap_remove(at);
+        if !self.attachments.iter().any(|other| other.client == gone.client) {
+            self.ledgers.retain(|ledger| ledger.client != gone.client);
+        }
+        Some(gone.handle)
+    }
+
+    /// The subscriber consumed output up to `offset`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConsumedAhead`] if so much was never sent.
+    pub fn handle_consumed(&mut self, id: AttachmentId, offset: u64) -> Result<(), ConsumedAhead> {
+        let end = self.log.end();
+        let Some(attachment) = self.attachment_mut(id) else {
+            return Ok(());
+        };
+        if offset > attachment.cursor.output {
+            return Err(ConsumedAhead);
+        }
+        attachment.note_consumed(offset, end);
+        Ok(())
+    }
+
+    /// How many bytes the PTY reader may read now: 0 while a lossless subscriber holds the child.
+    ///
+    /// A holder is given its window beyond what it consumed, and no more: what is ahead of it stays
+    /// small, so that a ctrl-C after a flood is soon seen to work.
+    pub fn read_budget(&self) -> usize {
+        let end = self.log.end();
+        let budgets = self.attachments.iter().filter_map(|attachment| attachment.budget(end));
+        budgets
+            .min()
+            .map_or(super::READ_TURN, |budget| budget.min(super::READ_TURN as u64) as usize)
+    }
+
+    /// Contiguous room in the log for a read of the PTY, within the budget.
+    pub fn log_spare(&mut self) -> &mut [u8] {
+        let budget = self.read_budget();
+        self.log.spare(budget)
+    }
+
+    /// The PTY reader may read nothing: whoever holds the child does so since now at the latest.
+    ///
+    /// Not all holds begin with output: a subscriber may attach far behind, or ask for lossless
+    /// delivery when it is.
+    pub fn handle_reader_held(&mut self, now: Instant) {
+        let end = self.log.end();
+        for attachment in &mut self.attachments {
+            attachment.note_hold(end, now);
+        }
+    }
+
+    /// The first `count` bytes of [`log_spare`](Self::log_spare) were read from the PTY.
+    pub fn handle_output(&mut self, count: usize, now: Instant) {
+        self.log.advance(count);
+        let end = self.log.end();
+        for attachment in &mut self.attachments {
+            attachment.note_hold(end, now);
+        }
+    }
+
+    /// The frames up to `cursor` were begun.
+    pub fn commit(&mut self, id: AttachmentId, cursor: Cursor) {
+        if let Some(attachment) = self.attachment_mut(id) {
+            attachment.commit(cursor);
+        }
+    }
+
+    /// The attachment, if it is not forgotten.
+    pub fn attachment(&self, id: AttachmentId) -> Option<&Attachment<H>> {
+        self.attachments.iter().find(|attachment| attachment.id == id)
+    }
+
+    /// The attachment, if it is not forgotten.
+    pub fn attachment_mut(&mut self, id: AttachmentId) -> Option<&mut Attachment<H>> {
+        self.attachments.iter_mut().find(|attachment| attachment.id == id)
+    }
+
+    /// Everyone attached, oldest first unless somebody left.
+    pub fn attachments(&self) -> &[Attachment<H>] {
+        &self.attachments
+    }
+
+    /// The log.
+    pub const fn log(&self) -> &SessionLog {
+        &self.log
+    }
+
+    /// What the session is doing.
+    pub const fn state(&self) -> SessionState {
+        self.state
+    }
+
+    /// The epoch that runs, or ran last.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The child's process id; 0 if there is none.
+    pub fn pid(&self) -> u32 {
+        if self.exit.is_none() { self.pid } else { 0 }
+    }
+
+    /// How the last child ended, once everything it printed is in the log.
+    pub fn exit(&self) -> Option<Exit> {
+        if self.is_live() { None } else { self.exit }
+    }
+
+    /// Input bytes written to the PTY in this epoch, by all clients.
+    pub const fn input_applied(&self) -> u64 {
+        self.input_applied
+    }
+
+    /// Whether a child runs, or its last output is still coming.
+    pub fn is_live(&self) -> bool {
+        matches!(self.state, SessionState::Running | SessionState::Stopping)
+    }
+
+    /// Whether the session can be forgotten: it was made for one child, that ended, and nobody is
+    /// attached any more.
+    pub fn is_finished(&self) -> bool {
+        self.is_ephemeral && self.state == SessionState::Exited && self.attachments.is_empty()
+    }
+
+    fn log_size(&self) -> u32 {
+        u32::try_from(self.log.size()).unwrap_or(u32::MAX)
+    }
+
+    /// A cursor that goes on at `from`: earlier children are history, but how the last one ended
+    /// is still told if none came after it.
+    fn cursor_at(&self, from: u64) -> Cursor {
+        Cursor {
+            output: from,
+            turns_told: self.turns_done(),
+            size_told: self.size_number,
+            ..Cursor::default()
+        }
+    }
+}
+
+/// More output was claimed consumed than was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("more output was claimed consumed than was sent")]
+pub struct ConsumedAhead;
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,432 @@
+//! The session's rules, one test each.
+
+use tautline_protocol::{AdjustCause, AttachFlags, Delivery, OutputFlags, limits::OUTPUT_MAX};
+
+use super::*;
+
+const EXITED: Exit = Exit { kind: ExitKind::Code, value: 7 };
+const ALICE: ClientId = [1; 16];
+const BOB: ClientId = [2; 16];
+
+struct Harness {
+    session: Session<&'static str>,
+    now: Instant,
+}
+
+impl Harness {
+    fn started() -> Self {
+        let mut session = Session::new(SessionTerms {
+            log_size: 100_000,
+            input_window: 100,
+            size: WindowSize::cells(80, 24),
+            size_policy: SizePolicy::Latest,
+            is_ephemeral: false,
+        });
+        session.handle_started(77, 1234);
+        Self { session, now: Instant::now() }
+    }
+
+    fn ephemeral() -> Self {
+        let mut harness = Self::started();
+        harness.session.is_ephemeral = true;
+        harness
+    }
+
+    fn attach(&mut self, client: ClientId, terms: AttachTerms) -> AttachmentId {
+        self.session.attach(client, 5, &terms, 0, "handle").unwrap()
+    }
+
+    /// Prints as much as the reader may, and tells how much that was.
+    fn print(&mut self, mut count: usize) -> usize {
+        let mut printed = 0;
+        while count > 0 {
+            let room = self.session.log_spare().len().min(count);
+            if room == 0 {
+                break;
+            }
+            self.session.handle_output(room, self.now);
+            count -= room;
+            printed += room;
+        }
+        printed
+    }
+
+    /// Sends all there is, as an I/O shell with an endlessly fast socket would.
+    fn send_all(&mut self, id: AttachmentId) -> Vec<Send> {
+        let mut sends = Vec::new();
+        while let Some(attachment) = self.session.attachment(id) {
+            let mut cursor = attachment.cursor();
+            let Some(send) = self.session.next_send(attachment, &mut cursor) else { break };
+            self.session.commit(id, cursor);
+            sends.push(send);
+        }
+        sends
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.session.handle_timeout(self.now);
+    }
+
+    fn exit(&mut self) {
+        self.session.handle_exit(EXITED, self.now);
+        self.session.handle_output_end();
+    }
+}
+
+fn terms(delivery: Delivery) -> AttachTerms {
+    AttachTerms {
+        attachment: 3,
+        delivery: delivery.to_wire(),
+        window: if delivery == Delivery::None { 0 } else { 20_000 },
+        pause_limit_ms: 2_000,
+        output_from: u64::MAX,
+        ..AttachTerms::default()
+    }
+}
+
+fn from_offset(offset: u64) -> AttachTerms {
+    AttachTerms { view: View::Offset.to_wire(), output_from: offset, ..terms(Delivery::Log) }
+}
+
+fn output_bytes(sends: &[Send]) -> usize {
+    let len = |send: &Send| if let Send::Output { len, .. } = send { *len } else { 0 };
+    sends.iter().map(len).sum()
+}
+
+#[test]
+fn output_is_sent_in_order_and_in_frames_that_fit() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(10_000);
+    let sends = harness.send_all(id);
+    let frame = |offset, len| Send::Output { offset, len, flags: 0, input_applied: 0 };
+    assert_eq!(sends, [frame(0, OUTPUT_MAX), frame(8128, 10_000 - OUTPUT_MAX)]);
+}
+
+#[test]
+fn a_subscriber_gets_its_window_and_then_as_much_as_it_consumes() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(50_000);
+    assert_eq!(output_bytes(&harness.send_all(id)), 20_000);
+    assert_eq!(harness.session.handle_consumed(id, 5_000), Ok(()));
+    assert_eq!(output_bytes(&harness.send_all(id)), 5_000);
+    assert_eq!(harness.session.handle_consumed(id, 25_001), Err(ConsumedAhead));
+    assert_eq!(harness.session.handle_consumed(id, 0), Ok(()), "a late one changes nothing");
+    assert_eq!(output_bytes(&harness.send_all(id)), 0);
+}
+
+#[test]
+fn a_lossless_subscriber_holds_the_child_and_others_do_not() {
+    let mut harness = Harness::started();
+    let slow = harness.attach(ALICE, terms(Delivery::Lossless));
+    assert_eq!(harness.print(1_000_000), 20_000);
+    assert_eq!(harness.session.read_budget(), 0);
+    harness.send_all(slow);
+    harness.session.handle_consumed(slow, 100).unwrap();
+    assert_eq!(harness.print(1_000_000), 100);
+    harness.session.handle_detach(slow, DetachReason::Asked);
+    assert_eq!(harness.print(1_000_000), 1_000_000, "who has left holds nobody");
+
+    let mut harness = Harness::started();
+    harness.attach(ALICE, terms(Delivery::Log));
+    harness.attach(BOB, terms(Delivery::None));
+    assert_eq!(harness.print(1_000_000), 1_000_000);
+}
+
+#[test]
+fn who_holds_the_child_too_long_is_demoted_and_told() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Lossless));
+    harness.print(20_000);
+    harness.send_all(id);
+    assert_eq!(harness.session.deadline(), Some(harness.now + Duration::from_secs(2)));
+    harness.wait(Duration::from_millis(1_999));
+    assert_eq!(harness.session.read_budget(), 0);
+    harness.wait(Duration::from_millis(1));
+    assert_eq!(harness.send_all(id), [Send::Adjusted { cause: AdjustCause::Demoted }]);
+    assert_eq!(harness.print(500_000), 500_000);
+    let attachment = harness.session.attachment(id).unwrap();
+    assert_eq!(attachment.delivery(), Delivery::Log);
+}
+
+#[test]
+fn consuming_in_time_starts_the_pause_limit_anew() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Lossless));
+    for round in 1..10 {
+        harness.print(20_000);
+        harness.send_all(id);
+        harness.wait(Duration::from_millis(1_500));
+        harness.session.handle_consumed(id, round * 10_000).unwrap();
+    }
+    assert_eq!(harness.session.attachment(id).unwrap().delivery(), Delivery::Lossless);
+}
+
+#[test]
+fn what_left_the_log_is_a_gap_of_exactly_the_missing_bytes() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(1_000_000);
+    let held_from = harness.session.log().start();
+    let sends = harness.send_all(id);
+    assert_eq!(sends[0], Send::Gap { from: 0, to: held_from });
+    let Send::Output { offset, .. } = sends[1] else { panic!("output follows the gap") };
+    assert_eq!(offset, held_from);
+}
+
+#[test]
+fn a_client_that_comes_back_goes_on_where_it_says() {
+    let mut harness = Harness::started();
+    harness.print(3_000);
+    let id = harness.attach(ALICE, from_offset(1_000));
+    harness.print(500);
+    let sends = harness.send_all(id);
+    assert_eq!(output_bytes(&sends), 2_500);
+    let replay = OutputFlags::REPLAY;
+    assert!(matches!(sends[0], Send::Output { offset: 1_000, flags, .. } if flags == replay));
+
+    let future = harness.session.attach(BOB, 5, &from_offset(3_501), 0, "handle");
+    assert_eq!(future, Err(AttachError::FutureOffset { asked: 3_501, end: 3_500 }));
+    let stranger = harness.session.attach(BOB, 5, &from_offset(0), 78, "handle");
+    assert_eq!(stranger, Err(AttachError::EpochChanged { current: 77 }));
+}
+
+#[test]
+fn exit_is_told_once_after_the_last_byte() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(100);
+    harness.session.handle_exit(EXITED, harness.now);
+    harness.print(30_000);
+    assert_eq!(output_bytes(&harness.send_all(id)), 20_000);
+    harness.session.handle_output_end();
+    assert_eq!(harness.send_all(id), [], "no credit, no exit");
+    harness.session.handle_consumed(id, 20_000).unwrap();
+    let sends = harness.send_all(id);
+    assert_eq!(output_bytes(&sends), 10_100);
+    let exited = Send::Exited { epoch: 77, offset: 30_100, exit: EXITED };
+    assert_eq!(sends.last(), Some(&exited));
+    assert_eq!(harness.send_all(id), []);
+    assert_eq!(harness.session.state(), SessionState::Exited);
+}
+
+#[test]
+fn a_child_left_behind_does_not_keep_the_session_open() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.session.handle_exit(EXITED, harness.now);
+    for _ in 0..4 {
+        harness.print(10);
+        harness.wait(EXIT_GRACE / 5);
+        assert!(harness.session.is_live());
+    }
+    harness.wait(EXIT_GRACE / 5);
+    let exited = Send::Exited { epoch: 77, offset: 40, exit: EXITED };
+    assert_eq!(harness.send_all(id).last(), Some(&exited));
+}
+
+#[test]
+fn the_grace_after_an_exit_does_not_cut_a_child_somebody_holds() {
+    let mut harness = Harness::started();
+    let holder = AttachTerms { pause_limit_ms: u32::MAX, ..terms(Delivery::Lossless) };
+    let id = harness.attach(ALICE, holder);
+    harness.print(20_000);
+    harness.session.handle_exit(EXITED, harness.now);
+    harness.wait(Duration::from_secs(60));
+    assert!(harness.session.is_live(), "its last words are still in the terminal");
+    harness.send_all(id);
+    harness.session.handle_consumed(id, 20_000).unwrap();
+    harness.print(4_000);
+    harness.session.handle_output_end();
+    let sends = harness.send_all(id);
+    assert_eq!(output_bytes(&sends), 4_000);
+    assert!(matches!(sends.last(), Some(Send::Exited { offset: 24_000, .. })));
+}
+
+#[test]
+fn a_restart_is_told_between_the_two_children_even_to_those_behind() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(20_500);
+    harness.exit();
+    harness.session.handle_started(78, 1235);
+    harness.print(40);
+    assert_eq!(output_bytes(&harness.send_all(id)), 20_000);
+    harness.session.handle_consumed(id, 20_000).unwrap();
+    let sends = harness.send_all(id);
+    let output = |offset, len| Send::Output { offset, len, flags: 0, input_applied: 0 };
+    let expected = [
+        output(20_000, 500),
+        Send::Exited { epoch: 77, offset: 20_500, exit: EXITED },
+        Send::Started { epoch: 78, offset: 20_500, pid: 1235 },
+        output(20_500, 40),
+    ];
+    assert_eq!(sends, expected);
+}
+
+#[test]
+fn an_ephemeral_session_is_finished_once_everyone_knows() {
+    let mut harness = Harness::ephemeral();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(10);
+    harness.exit();
+    assert!(!harness.session.is_finished());
+    let sends = harness.send_all(id);
+    assert!(matches!(sends[0], Send::Output { len: 10, .. }));
+    assert!(matches!(sends[1], Send::Exited { .. }));
+    assert_eq!(sends[2], Send::Detached { reason: DetachReason::Ended, offset: 10 });
+    assert_eq!(harness.session.forget(id), Some("handle"));
+    assert!(harness.session.is_finished());
+}
+
+#[test]
+fn whoever_leaves_does_not_wait_for_a_flood_to_end() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(10_000);
+    harness.session.handle_detach(id, DetachReason::Kicked);
+    harness.session.handle_detach(id, DetachReason::Asked);
+    let detached = Send::Detached { reason: DetachReason::Kicked, offset: 0 };
+    assert_eq!(harness.send_all(id), [detached], "the first reason counts");
+}
+
+#[test]
+fn input_marks_survive_a_second_attachment_and_die_with_the_last() {
+    let mut harness = Harness::started();
+    let first = harness.attach(ALICE, terms(Delivery::None));
+    let second = harness.attach(ALICE, terms(Delivery::None));
+    let (verdict, ledger) = harness.session.handle_input(first, 0, 0, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Accept { skip: 0 });
+    harness.session.forget(first);
+    let (verdict, _) = harness.session.handle_input(second, 0, 5, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Accept { skip: 5 });
+    harness.session.forget(second);
+    let third = harness.attach(ALICE, terms(Delivery::None));
+    harness.session.handle_applied(ledger, 10, harness.now);
+    let (verdict, _) = harness.session.handle_input(third, 0, 0, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Accept { skip: 0 }, "a new ledger begins at 0");
+}
+
+#[test]
+fn an_acknowledgement_rides_on_output_or_comes_after_five_milliseconds() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    let (_, ledger) = harness.session.handle_input(id, 0, 0, 10).unwrap();
+    harness.session.handle_applied(ledger, 4, harness.now);
+    assert_eq!(harness.send_all(id), []);
+    harness.print(1);
+    let output = Send::Output { offset: 0, len: 1, flags: 0, input_applied: 4 };
+    assert_eq!(harness.send_all(id), [output]);
+    assert_eq!(harness.session.deadline(), None);
+
+    harness.session.handle_applied(ledger, 6, harness.now);
+    assert_eq!(harness.session.deadline(), Some(harness.now + ACK_DELAY));
+    harness.wait(ACK_DELAY);
+    assert_eq!(harness.send_all(id), [Send::InputApplied { applied: 10 }]);
+    assert_eq!(harness.session.deadline(), None);
+}
+
+#[test]
+fn an_acknowledgement_comes_at_once_when_asked_for_or_half_a_window_is_owed() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    let (_, ledger) = harness.session.handle_input(id, 0, 0, 60).unwrap();
+    harness.session.handle_applied(ledger, 50, harness.now);
+    assert_eq!(harness.send_all(id), [Send::InputApplied { applied: 50 }]);
+    harness.session.attachment_mut(id).unwrap().handle_ack_wanted();
+    harness.session.handle_applied(ledger, 1, harness.now);
+    assert_eq!(harness.send_all(id), [Send::InputApplied { applied: 51 }]);
+}
+
+#[test]
+fn a_new_child_starts_input_at_zero_and_ignores_the_old_writer() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    let (_, old) = harness.session.handle_input(id, 0, 0, 60).unwrap();
+    harness.exit();
+    harness.session.handle_started(78, 1235);
+    harness.session.handle_applied(old, 60, harness.now);
+    let marks = harness.session.marks(ALICE).unwrap();
+    assert_eq!((marks.accepted(), marks.applied()), (0, 0));
+    assert!(matches!(harness.send_all(id)[..], [Send::Exited { .. }, Send::Started { .. }]));
+}
+
+#[test]
+fn input_meant_for_a_child_that_was_replaced_is_dropped() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.session.handle_input(id, 0, 0, 60).unwrap();
+    harness.exit();
+    harness.session.handle_started(78, 1235);
+    let (verdict, _) = harness.session.handle_input(id, 0, 60, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Stale, "it was in flight over the restart");
+    let (verdict, _) = harness.session.handle_input(id, 0, 0, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Stale, "also where the offset would fit");
+    let (verdict, _) = harness.session.handle_input(id, 1, 0, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Accept { skip: 0 });
+    let late = harness.attach(BOB, terms(Delivery::Log));
+    let (verdict, _) = harness.session.handle_input(late, 0, 0, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Accept { skip: 0 }, "counted from its own attach");
+}
+
+#[test]
+fn input_in_flight_over_a_refusal_is_dropped_and_no_fault() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.session.handle_input(id, 0, 0, 10).unwrap();
+    harness.session.handle_input_refused(id);
+    let (verdict, _) = harness.session.handle_input(id, 0, 30, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Stale);
+    let (verdict, _) = harness.session.handle_input(id, 0, 10, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Accept { skip: 0 });
+    let (verdict, _) = harness.session.handle_input(id, 0, 30, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Gap, "from here on a gap is a gap again");
+}
+
+#[test]
+fn size_policies_pick_among_those_attached() {
+    let size = WindowSize::cells;
+    let mut harness = Harness::started();
+    let alice = harness.attach(ALICE, terms(Delivery::Log));
+    let bob = harness.attach(BOB, terms(Delivery::Log));
+    assert_eq!(harness.session.handle_resize(alice, size(80, 24)), None, "no change, no signal");
+    assert_eq!(harness.session.handle_resize(bob, size(100, 20)), Some(size(100, 20)));
+    let policy = |harness: &mut Harness, policy| harness.session.handle_size_policy(policy);
+    assert_eq!(policy(&mut harness, SizePolicy::Smallest), Some(size(80, 20)));
+    assert_eq!(policy(&mut harness, SizePolicy::Largest), Some(size(100, 24)));
+    assert_eq!(harness.session.handle_size_fixed(size(9, 9)), Some(size(9, 9)));
+    assert_eq!(harness.session.handle_resize(bob, size(50, 50)), None);
+    assert_eq!(policy(&mut harness, SizePolicy::Smallest), Some(size(50, 24)));
+    harness.session.forget(bob);
+    assert_eq!(harness.session.handle_sizes_changed(), Some(size(80, 24)));
+    let told = harness.send_all(alice);
+    let policy = SizePolicy::Smallest;
+    assert_eq!(told, [Send::Resized { size: size(80, 24), policy }], "only the newest is told");
+}
+
+#[test]
+fn a_viewer_has_no_say_in_the_size() {
+    let mut harness = Harness::started();
+    let viewer = AttachTerms { flags: AttachFlags::READ_ONLY, ..terms(Delivery::Log) };
+    let viewer = harness.attach(BOB, viewer);
+    assert_eq!(harness.session.handle_resize(viewer, WindowSize::cells(10, 10)), None);
+    assert_eq!(harness.session.size(), WindowSize::cells(80, 24));
+}
+
+#[test]
+fn a_frame_that_was_not_begun_is_planned_again() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(10);
+    let attachment = harness.session.attachment(id).unwrap();
+    let mut cursor = attachment.cursor();
+    let first = harness.session.next_send(attachment, &mut cursor);
+    harness.print(10);
+    let attachment = harness.session.attachment(id).unwrap();
+    let mut cursor = attachment.cursor();
+    let again = harness.session.next_send(attachment, &mut cursor);
+    assert!(matches!(first, Some(Send::Output { offset: 0, len: 10, .. })));
+    assert!(matches!(again, Some(Send::Output { offset: 0, len: 20, .. })));
+}
