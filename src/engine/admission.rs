@@ -1,0 +1,99 @@
+//! Who is let in: the answer to a hello.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tautline_protocol::{
+    ClientHello, CloseReason, EngineHello, Features, Purpose, Refusal, Rights, VERSION,
+};
+
+use super::{client_task::Next, requests::Client};
+use crate::limits::RETRY_AFTER;
+
+impl Client {
+    /// Answers a hello: welcome, or why not.
+    pub(super) fn handle_hello(&mut self, hello: &ClientHello) -> Next {
+        if let Err(refusal) = self.admit(hello) {
+            return Next::Refuse(refusal);
+        }
+        let secret = crate::sys::random_bytes();
+        self.id = hello.client_id;
+        self.rights = hello.rights & Rights::ALL;
+        let welcome = EngineHello {
+            version: VERSION,
+            resume_secret: secret,
+            rights: self.rights,
+            ..self.hello()
+        };
+        self.outbox.push_bytes(&welcome.encode());
+        Next::Welcome(Features::default())
+    }
+
+    /// Says why there is no welcome.
+    pub(super) fn say_refusal(&mut self, refusal: Refusal) {
+        let retry_after_ms = match refusal {
+            Refusal::AtCapacity | Refusal::ShuttingDown => RETRY_AFTER.as_millis() as u32,
+            _ => 0,
+        };
+        let status = refusal.to_wire();
+        let hello = EngineHello { version: 0, status, retry_after_ms, ..self.hello() };
+        self.outbox.push_bytes(&hello.encode());
+    }
+
+    fn hello(&self) -> EngineHello {
+        let config = &self.engine.config;
+        EngineHello {
+            engine_id: self.engine.id,
+            clock: self.engine.clock,
+            resume_grace_ms: config.resume_grace.as_millis() as u32,
+            clients_limit: config.clients_limit,
+            attachments_limit: config.attachments_limit,
+            ..EngineHello::default()
+        }
+    }
+
+    fn admit(&mut self, hello: &ClientHello) -> Result<(), Refusal> {
+        if hello.version_agreed(VERSION, VERSION).is_none() {
+            return Err(Refusal::Version);
+        }
+        if hello.archive_format != tautline_protocol::ARCHIVE_FORMAT {
+            return Err(Refusal::ArchiveFormat);
+        }
+        if hello.features_required != Features::default() {
+            return Err(Refusal::Feature);
+        }
+        if hello.rights & Rights::ALL == 0 {
+            return Err(Refusal::Rights);
+        }
+        if self.engine.is_closing() {
+            return Err(Refusal::ShuttingDown);
+        }
+        let limit = self.engine.config.clients_limit;
+        let take_slot = |count| if count < limit { Some(count + 1) } else { None };
+        let slots = &self.engine.clients_admitted;
+        let purpose = Purpose::from_wire(hello.purpose);
+        match purpose {
+            Some(Purpose::Client | Purpose::Admin) => {}
+            _ => return Err(Refusal::Purpose),
+        }
+        if slots.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_slot).is_ok() {
+            self.admitted = Some(Purpose::Client);
+            return Ok(());
+        }
+        let admin = &self.engine.is_admin_admitted;
+        if purpose == Some(Purpose::Admin) && admin.swap(1, Ordering::Relaxed) == 0 {
+            self.admitted = Some(Purpose::Admin);
+            self.lend_admin_slot();
+            return Ok(());
+        }
+        Err(Refusal::AtCapacity)
+    }
+
+    /// The slot kept for administration is lent for a short time, or somebody could keep it.
+    fn lend_admin_slot(&self) {
+        let handle = Arc::clone(&self.handle);
+        tokio::spawn(async move {
+            tokio::time::sleep(crate::limits::ADMIN_TIME).await;
+            handle.close(CloseReason::AdminTimeout);
+        });
+    }
+}

@@ -1,0 +1,65 @@
+//! What the rest of the engine can do to a client: wake it, answer it later, end it.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use tautline_protocol::CloseReason;
+use tokio::sync::Notify;
+
+use super::failure::Failure;
+
+/// One connected client, as others see it.
+#[derive(Debug)]
+pub(super) struct ClientHandle {
+    pub(super) number: u64,
+    notify: Notify,
+    mailbox: Mutex<Mailbox>,
+}
+
+/// What waits for the client's task. Bounded: completions by the requests it may have pending.
+#[derive(Debug, Default)]
+struct Mailbox {
+    completions: VecDeque<Completion>,
+    close: Option<CloseReason>,
+}
+
+/// The end of a request that took its time.
+#[derive(Debug)]
+pub(super) struct Completion {
+    pub(super) id: u64,
+    pub(super) result: Result<u64, Failure>,
+}
+
+impl ClientHandle {
+    pub(super) fn new(number: u64) -> Self {
+        Self { number, notify: Notify::new(), mailbox: Mutex::default() }
+    }
+
+    /// There is something to send or to look at.
+    pub(super) fn wake(&self) {
+        self.notify.notify_one();
+    }
+
+    pub(super) async fn woken(&self) {
+        self.notify.notified().await;
+    }
+
+    /// Ends the connection, with the first reason given.
+    pub(super) fn close(&self, reason: CloseReason) {
+        self.mailbox.lock().close.get_or_insert(reason);
+        self.wake();
+    }
+
+    pub(super) fn complete(&self, id: u64, result: Result<u64, Failure>) {
+        self.mailbox.lock().completions.push_back(Completion { id, result });
+        self.wake();
+    }
+
+    pub(super) fn take_completion(&self) -> Option<Completion> {
+        self.mailbox.lock().completions.pop_front()
+    }
+
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        self.mailbox.lock().close
+    }
+}

@@ -1,0 +1,311 @@
+//! One client: socket to connection state, and back. One task, one receive and one send buffer.
+//!
+//! A turn: send what can be sent, wait for one thing to happen, take it in. Frames are handled in
+//! order and in place. Reading stops only while replies wait for the peer to read, or for the few
+//! moments in which a PTY writer's channel is full; never because of a PTY.
+
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Instant,
+};
+
+use tautline_protocol::{CloseReason, EngineMessage, Goodbye, ReceiveBuffer, Refusal};
+use tokio::time::Sleep;
+
+use super::{
+    Engine,
+    outbox::{Flushed, REPLY_ROOM},
+    requests::Client,
+};
+use crate::{
+    latency::Stage,
+    state::{Connection, Expiry, Step},
+    transport::Stream,
+};
+
+/// Serves one client until it leaves or is made to.
+pub(super) async fn run<S: Stream>(engine: Arc<Engine>, stream: S) {
+    let mut task = ClientTask::new(engine, stream);
+    task.run().await;
+    task.client.leave();
+}
+
+struct ClientTask<S> {
+    stream: S,
+    buffer: ReceiveBuffer,
+    connection: Connection,
+    client: Client,
+    is_blocked: bool,
+    /// Frames are left in the buffer for which there was no room to reply.
+    is_held: bool,
+    held_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Option<Instant>,
+}
+
+enum Happened {
+    Received(usize),
+    Woken,
+    Writable,
+    Deadline,
+    Lost,
+}
+
+impl<S: Stream> ClientTask<S> {
+    fn new(engine: Arc<Engine>, stream: S) -> Self {
+        let now = Instant::now();
+        let config = &engine.config;
+        // The request that opened an attachment's stream is pending for as long as the stream.
+        let pending = config.requests_limit + config.attachments_limit as usize;
+        let connection = Connection::new(config.deadlines, pending, now);
+        Self {
+            stream,
+            buffer: ReceiveBuffer::new(),
+            connection,
+            client: Client::new(engine),
+            is_blocked: false,
+            is_held: false,
+            held_since: None,
+            timer: Box::pin(tokio::time::sleep_until(now.into())),
+            timer_at: None,
+        }
+    }
+
+    async fn run(&mut self) {
+        loop {
+            if self.send().is_err() || self.is_finished() {
+                return;
+            }
+            if self.is_held && !self.is_blocked {
+                if self.take_in(Instant::now()).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            match self.wait().await {
+                Happened::Received(0) | Happened::Lost => return,
+                Happened::Received(count) => {
+                    self.buffer.advance(count);
+                    if self.take_in(Instant::now()).await.is_err() {
+                        return;
+                    }
+                }
+                Happened::Woken => self.look_around(),
+                Happened::Writable => self.is_blocked = false,
+                Happened::Deadline => {
+                    if self.handle_deadline().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends replies and output until there is nothing more or the peer does not read.
+    fn send(&mut self) -> io::Result<()> {
+        if self.is_blocked {
+            return Ok(());
+        }
+        loop {
+            // First what is queued: everything else wants the room.
+            if self.client.outbox.flush(&self.stream)? == Flushed::Blocked {
+                self.is_blocked = true;
+                return Ok(());
+            }
+            if !self.connection.is_ready() {
+                return Ok(());
+            }
+            let Self { stream, connection, client, is_blocked, .. } = self;
+            let progress = client.fill_outbox(connection);
+            let sent = client.send_output(stream, connection, is_blocked)?;
+            if self.is_blocked || !(progress || sent) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the last word was said and written.
+    fn is_finished(&self) -> bool {
+        self.connection.is_closing() && self.client.outbox.is_empty()
+    }
+
+    async fn wait(&mut self) -> Happened {
+        self.arm_timer();
+        let Self { stream, buffer, client, timer, timer_at, is_blocked, is_held, .. } = self;
+        let mut woken = pin!(client.handle.woken());
+        let mut writable = pin!(async {
+            match is_blocked {
+                true => stream.writable().await,
+                false => std::future::pending().await,
+            }
+        });
+        std::future::poll_fn(|cx| {
+            if !*is_held {
+                match stream.poll_read(cx, buffer.spare()) {
+                    Poll::Ready(Ok(count)) => return Poll::Ready(Happened::Received(count)),
+                    Poll::Ready(Err(_)) => return Poll::Ready(Happened::Lost),
+                    Poll::Pending => {}
+                }
+            }
+            match writable.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Happened::Writable),
+                Poll::Ready(Err(_)) => return Poll::Ready(Happened::Lost),
+                Poll::Pending => {}
+            }
+            if woken.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Happened::Woken);
+            }
+            if timer_at.is_some() && timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Happened::Deadline);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn arm_timer(&mut self) {
+        let deadline = self.connection.deadline();
+        if deadline != self.timer_at {
+            self.timer_at = deadline;
+            if let Some(deadline) = deadline {
+                self.timer.as_mut().reset(deadline.into());
+            }
+        }
+    }
+
+    /// Takes in all frames that are whole. An error means: drop the connection.
+    async fn take_in(&mut self, received: Instant) -> Result<(), ()> {
+        if let Some(since) = self.held_since.take() {
+            self.connection.handle_reading_resumed(received.saturating_duration_since(since));
+        }
+        self.is_held = false;
+        let mut frames = 0;
+        loop {
+            if self.client.outbox.room() < REPLY_ROOM.max(self.buffer.len().min(ROOM_MAX)) {
+                self.hold(received);
+                break;
+            }
+            let step = match self.buffer.next_frame() {
+                Ok(Some(frame)) => self.connection.handle_frame(frame, received),
+                Ok(None) => break,
+                Err(error) => self.connection.handle_length_error(error),
+            };
+            if frames == 0 {
+                let took = received.elapsed();
+                self.client.engine.latency.record(Stage::ReceivedToDecoded, took);
+            }
+            frames += 1;
+            let next = match step {
+                Step::Hello(hello) => self.client.handle_hello(&hello),
+                Step::Request { id, message } => {
+                    self.client.handle_request(id, message, received).await
+                }
+                Step::Answer(fault) => {
+                    self.client.refuse(fault.id, &fault.into());
+                    Next::Continue
+                }
+                Step::Skip => Next::Continue,
+                Step::Refuse(refusal) => Next::Refuse(refusal),
+                Step::Close(reason) => Next::Close(reason),
+            };
+            if self.follow(next).is_break() {
+                break;
+            }
+        }
+        self.connection.handle_pass(self.buffer.is_mid_frame() && !self.is_held, frames, received);
+        Ok(())
+    }
+
+    fn hold(&mut self, now: Instant) {
+        self.is_held = true;
+        self.held_since.get_or_insert(now);
+    }
+
+    fn follow(&mut self, next: Next) -> std::ops::ControlFlow<()> {
+        match next {
+            Next::Continue => {}
+            Next::Welcome(features) => self.connection.handle_welcome(features),
+            Next::Answered(id) => self.connection.handle_answered(id),
+            Next::Refuse(refusal) => {
+                self.client.say_refusal(refusal);
+                self.connection.handle_closing(Instant::now());
+            }
+            Next::Close(reason) => self.close(reason),
+        }
+        if self.connection.is_closing() {
+            return std::ops::ControlFlow::Break(());
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    /// Says why and closes: what is queued goes out first, if the peer reads it in time.
+    fn close(&mut self, reason: CloseReason) {
+        if self.connection.is_closing() {
+            return;
+        }
+        if !self.connection.is_ready() {
+            self.client.say_refusal(Refusal::ShuttingDown);
+        } else if self.client.outbox.room() >= REPLY_ROOM {
+            let goodbye =
+                Goodbye { reason: reason.to_wire(), retry_after_ms: 0, text: reason.name().into() };
+            let goodbye = EngineMessage::Goodbye(goodbye);
+            self.client.outbox.push(0, goodbye).expect("there was room for a goodbye");
+        }
+        self.connection.handle_closing(Instant::now());
+    }
+
+    fn look_around(&mut self) {
+        if let Some(reason) = self.client.handle.close_reason() {
+            self.close(reason);
+        }
+    }
+
+    /// A deadline passed; it counts only if nothing that came in meanwhile meets it.
+    async fn handle_deadline(&mut self) -> Result<(), ()> {
+        if !self.is_held && !self.connection.is_closing() {
+            let buffer = &mut self.buffer;
+            let stream = &self.stream;
+            let read = std::future::poll_fn(|cx| match stream.poll_read(cx, buffer.spare()) {
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+                Poll::Pending => Poll::Ready(None),
+            });
+            match read.await {
+                Some(Ok(0) | Err(_)) => return Err(()),
+                Some(Ok(count)) => {
+                    self.buffer.advance(count);
+                    self.take_in(Instant::now()).await?;
+                }
+                None => {}
+            }
+        }
+        self.timer_at = None;
+        match self.connection.handle_timeout(Instant::now()) {
+            None => Ok(()),
+            Some(Expiry::Drop) => Err(()),
+            Some(Expiry::Refuse(refusal)) => {
+                let _ = self.follow(Next::Refuse(refusal));
+                Ok(())
+            }
+            Some(Expiry::Close(reason)) => {
+                self.close(reason);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What follows from a frame that was handled.
+pub(super) enum Next {
+    Continue,
+    Welcome(tautline_protocol::Features),
+    Answered(u64),
+    Refuse(Refusal),
+    Close(CloseReason),
+}
+
+/// Room the answer to the largest frame needs: a `Pong` is as long as its `Ping`.
+const ROOM_MAX: usize = tautline_protocol::limits::FRAME_MAX;

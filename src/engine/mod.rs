@@ -1,0 +1,221 @@
+//! The engine: hosts sessions, serves clients.
+//!
+//! ```text
+//! input   client task -> PtyCommand over a bounded channel -> PTY writer -> child
+//! output  child -> PTY reader -> session log -> client tasks, one vectored write each
+//! ```
+//!
+//! The two ways share no queue, and nothing goes back up. Decisions are made in
+//! [`state`](crate::state); everything here does I/O on their behalf.
+
+mod accept;
+mod admission;
+mod attach_requests;
+mod client_handle;
+mod client_task;
+mod config;
+mod failure;
+mod outbox;
+mod output_batch;
+mod plugin_path;
+mod pty_reader;
+mod pty_writer;
+mod reply_stream;
+mod requests;
+mod server;
+mod session_host;
+mod session_requests;
+mod session_timer;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+use tautline_protocol::{CloseReason, Limit, limits::INPUT_MAX};
+use tokio::sync::watch;
+
+pub use config::{ConfigError, ServerConfig};
+pub use server::{Command, OpenError, ServeError, Server};
+
+use client_handle::ClientHandle;
+use failure::Failure;
+use pty_writer::{Block, BlockBytes};
+use session_host::SessionHost;
+
+use crate::{latency::Latency, limits::INPUT_BLOCKS_KEPT};
+
+/// What all tasks of an engine share. Locks are held for moments, never across an await.
+#[derive(Debug)]
+struct Engine {
+    config: ServerConfig,
+    socket: Option<PathBuf>,
+    id: [u8; 16],
+    clock: u64,
+    born: Instant,
+    born_ns: u64,
+    sessions: Mutex<Vec<Arc<SessionHost>>>,
+    clients: Mutex<BTreeMap<u64, Arc<ClientHandle>>>,
+    clients_admitted: AtomicU32,
+    is_admin_admitted: AtomicU32,
+    numbers: AtomicU64,
+    blocks: Mutex<Vec<Block>>,
+    latency: Latency,
+    closing: watch::Sender<bool>,
+}
+
+impl Engine {
+    fn new(config: ServerConfig, socket: Option<PathBuf>) -> Self {
+        Self {
+            config,
+            socket,
+            id: crate::sys::random_bytes(),
+            clock: clock_identity(),
+            born: Instant::now(),
+            born_ns: monotonic_ns(),
+            sessions: Mutex::default(),
+            clients: Mutex::default(),
+            clients_admitted: AtomicU32::new(0),
+            is_admin_admitted: AtomicU32::new(0),
+            numbers: AtomicU64::new(1),
+            blocks: Mutex::new(Vec::with_capacity(INPUT_BLOCKS_KEPT)),
+            latency: Latency::new(),
+            closing: watch::channel(false).0,
+        }
+    }
+
+    fn socket_path(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// A number nobody had before: for epochs, which must also differ over engines.
+    fn new_number(&self) -> u64 {
+        u64::from_ne_bytes(crate::sys::random_bytes()).max(1)
+    }
+
+    /// A moment on the monotonic clock the hello names, in nanoseconds.
+    fn clock_ns(&self, at: Instant) -> u64 {
+        self.born_ns + at.saturating_duration_since(self.born).as_nanos() as u64
+    }
+
+    fn session(&self, name: &str) -> Result<Arc<SessionHost>, Failure> {
+        let sessions = self.sessions.lock();
+        let found = sessions.iter().find(|host| host.lock().name == name);
+        found.cloned().ok_or_else(|| Failure::no_such_session(name))
+    }
+
+    fn sessions(&self) -> Vec<Arc<SessionHost>> {
+        self.sessions.lock().clone()
+    }
+
+    /// A name no session has: `stem-1`, `stem-2` and so on.
+    fn free_name(&self, stem: &str) -> String {
+        let taken: Vec<_> = self.sessions().iter().map(|host| host.lock().name.clone()).collect();
+        let names = (1_u64..).map(|number| format!("{stem}-{number}"));
+        let mut free = names.filter(|name| !taken.contains(name));
+        free.next().expect("there are more numbers than sessions")
+    }
+
+    fn add_session(&self, host: Arc<SessionHost>) {
+        self.sessions.lock().push(host);
+    }
+
+    fn remove_session(&self, host: &Arc<SessionHost>) {
+        self.sessions.lock().retain(|known| !Arc::ptr_eq(known, host));
+    }
+
+    fn check_session_limit(&self) -> Result<(), Failure> {
+        let limit = self.config.sessions_limit;
+        if self.sessions.lock().len() < limit {
+            return Ok(());
+        }
+        let text = "this engine hosts as many sessions as it may";
+        Err(Failure::limit(Limit::Sessions, limit as u64, text))
+    }
+
+    /// After a session's timer ran: lets go of a child that ended, forgets a session that is done
+    /// with. Returns whether the session is gone.
+    fn after_session_turn(&self, host: &Arc<SessionHost>) -> bool {
+        let mut core = host.lock();
+        if core.session.is_live() {
+            return false;
+        }
+        if let Some(running) = core.running.take() {
+            running.hangup.notify_one();
+        }
+        let is_finished = core.session.is_finished();
+        drop(core);
+        if is_finished {
+            self.remove_session(host);
+        }
+        let is_known = self.sessions.lock().iter().any(|known| Arc::ptr_eq(known, host));
+        !is_known
+    }
+
+    fn client_joined(&self) -> Arc<ClientHandle> {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let handle = Arc::new(ClientHandle::new(number));
+        self.clients.lock().insert(number, Arc::clone(&handle));
+        handle
+    }
+
+    fn client_left(&self, handle: &ClientHandle) {
+        self.clients.lock().remove(&handle.number);
+    }
+
+    fn clients(&self) -> Vec<Arc<ClientHandle>> {
+        self.clients.lock().values().cloned().collect()
+    }
+
+    fn close_clients(&self, reason: CloseReason) {
+        for client in self.clients() {
+            client.close(reason);
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    fn shut_down(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// A block for one frame's input: kept ones first, so that pastes do not allocate either.
+    fn take_block(&self, bytes: &[u8]) -> Block {
+        let kept = self.blocks.lock().pop();
+        let mut block =
+            kept.unwrap_or_else(|| Box::new(BlockBytes { bytes: [0; INPUT_MAX], len: 0 }));
+        block.bytes[..bytes.len()].copy_from_slice(bytes);
+        block.len = bytes.len();
+        block
+    }
+
+    fn give_block_back(&self, block: Block) {
+        let mut blocks = self.blocks.lock();
+        if blocks.len() < INPUT_BLOCKS_KEPT {
+            blocks.push(block);
+        }
+    }
+}
+
+/// Names this machine's monotonic clock: a hash of the boot id; 0 if there is none.
+fn clock_identity() -> u64 {
+    let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    if boot.is_empty() { 0 } else { fastrand::Rng::with_seed(fold(&boot)).u64(1..) }
+}
+
+fn fold(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |hash: u64, &byte| hash.rotate_left(7) ^ u64::from(byte))
+}
+
+fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}

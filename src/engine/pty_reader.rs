@@ -1,0 +1,80 @@
+//! The only task that reads a PTY's controller side: straight into the session log.
+
+use std::{io, sync::Arc, time::Instant};
+
+use tokio::sync::Notify;
+
+use super::session_host::SessionHost;
+use crate::{pty::Controller, state::READ_TURN};
+
+/// Reads until the terminal is closed or `hangup` says to let go.
+pub(super) async fn run(host: Arc<SessionHost>, controller: Controller, hangup: Arc<Notify>) {
+    tokio::select! {
+        () = read_all(&host, &controller) => {}
+        () = hangup.notified() => {}
+    }
+    let mut core = host.lock();
+    core.session.handle_output_end();
+    core.wake_all();
+    let is_over = !core.session.is_live();
+    drop(core);
+    if is_over {
+        host.ended.notify_waiters();
+    }
+    host.timing.notify_one();
+}
+
+async fn read_all(host: &SessionHost, controller: &Controller) {
+    let mut taken = 0;
+    loop {
+        match read_once(host, controller) {
+            Turn::Read(count) => {
+                taken += count;
+                if taken >= READ_TURN {
+                    // A flood gets its turn, and so does everybody else.
+                    taken = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+            Turn::Held => host.reading.notified().await,
+            Turn::Empty => {
+                taken = 0;
+                let readable = std::future::poll_fn(|cx| controller.poll_readable(cx)).await;
+                if readable.is_err() {
+                    return;
+                }
+            }
+            Turn::End => return,
+        }
+    }
+}
+
+enum Turn {
+    Read(usize),
+    /// A lossless subscriber holds the child.
+    Held,
+    Empty,
+    End,
+}
+
+fn read_once(host: &SessionHost, controller: &Controller) -> Turn {
+    let mut core = host.lock();
+    let spare = core.session.log_spare();
+    if spare.is_empty() {
+        host.rearm(&mut core);
+        return Turn::Held;
+    }
+    match controller.try_read(spare) {
+        Ok(0) => Turn::End,
+        Ok(count) => {
+            core.read_at = Instant::now();
+            let now = core.read_at;
+            core.session.handle_output(count, now);
+            core.wake_due();
+            host.rearm(&mut core);
+            Turn::Read(count)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Turn::Empty,
+        Err(_) => Turn::End,
+    }
+}

@@ -1,0 +1,170 @@
+//! Replies of several frames, made one by one as the peer reads them: no queue to fill.
+
+use std::{collections::VecDeque, sync::Arc, time::UNIX_EPOCH};
+
+use tautline_protocol::{
+    ArchivedLogs, Done, EngineMessage, ExitKind, LogChunk, LogFlags, LogsFlags, PartWriter,
+    Sessions, Status,
+    limits::{FRAME_MAX, PAYLOAD_MAX},
+};
+
+use super::{Engine, outbox::Outbox, session_host::SessionHost};
+use crate::state::Exit;
+
+/// A reply that is not finished.
+pub(super) struct ReplyStream {
+    id: u64,
+    rest: Rest,
+    /// A message longer than a frame, part of which is out.
+    parts: Option<PartWriter>,
+}
+
+enum Rest {
+    Sessions(Option<String>),
+    Status(VecDeque<Arc<SessionHost>>),
+    Logs { host: Arc<SessionHost>, from: u64, end: u64 },
+    Finished,
+}
+
+/// Most log bytes in one frame.
+const CHUNK: usize = PAYLOAD_MAX - 40;
+
+impl ReplyStream {
+    pub(super) fn sessions(id: u64, engine: &Engine) -> Self {
+        let hosts = engine.sessions();
+        let names = hosts.iter().map(|host| host.lock().name.clone() + "\0").collect();
+        Self { id, rest: Rest::Sessions(Some(names)), parts: None }
+    }
+
+    pub(super) fn status(id: u64, hosts: Vec<Arc<SessionHost>>) -> Self {
+        Self { id, rest: Rest::Status(hosts.into()), parts: None }
+    }
+
+    pub(super) fn logs(id: u64, host: Arc<SessionHost>, logs: &ArchivedLogs<'static>) -> Self {
+        let core = host.lock();
+        let log = core.session.log();
+        let (end, asked) = (log.end(), logs.from.to_native());
+        let lines = logs.tail_lines.to_native() as usize;
+        let from = if lines > 0 {
+            log.lines_from_end(lines, 0)
+        } else if logs.flags.to_native() & LogsFlags::FROM_END != 0 {
+            end.saturating_sub(asked)
+        } else {
+            asked.min(end)
+        };
+        drop(core);
+        Self { id, rest: Rest::Logs { host, from, end }, parts: None }
+    }
+
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Puts the next frame into the empty outbox; returns whether it was the last.
+    pub(super) fn push_next(&mut self, engine: &Engine, outbox: &mut Outbox) -> bool {
+        debug_assert!(outbox.is_empty(), "a frame of any size fits");
+        if let Some(mut parts) = self.parts.take() {
+            let more =
+                |bytes: &mut [u8]| parts.next_frame(bytes).expect("a frame fits").unwrap_or(0);
+            if outbox.push_with(more) > 0 {
+                self.parts = Some(parts);
+                return false;
+            }
+        }
+        match &mut self.rest {
+            Rest::Sessions(names) => {
+                let names = names.take().unwrap_or_default();
+                let count = names.matches('\0').count() as u32;
+                let names = names.as_bytes().into();
+                self.rest = Rest::Finished;
+                self.start(outbox, EngineMessage::Sessions(Sessions { count, names }));
+                // `Sessions` is the whole answer; no `Done` follows.
+                self.parts.is_none()
+            }
+            Rest::Status(hosts) => match hosts.pop_front() {
+                Some(host) => {
+                    self.push_status(&host, outbox);
+                    false
+                }
+                None => self.push_done(outbox),
+            },
+            Rest::Logs { .. } => self.push_chunk(outbox),
+            Rest::Finished => {
+                let _ = engine;
+                true
+            }
+        }
+    }
+
+    fn push_status(&mut self, host: &SessionHost, outbox: &mut Outbox) {
+        let core = host.lock();
+        let session = &core.session;
+        let exit = session.exit().unwrap_or(Exit { kind: ExitKind::None, value: 0 });
+        let created = core.created.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let foreground = core.foreground_name();
+        let cwd = core.current_directory();
+        let status = Status {
+            epoch: session.epoch(),
+            created_unix_ms: created.as_millis() as u64,
+            input_offset: session.input_applied(),
+            output_offset: session.log().end(),
+            log_start: session.log().start(),
+            restarts: core.restarts,
+            pid: session.pid(),
+            attachments: session.attachments().len() as u32,
+            exit_value: exit.value,
+            size: session.size(),
+            state: session.state().to_wire(),
+            exit_kind: exit.kind.to_wire(),
+            size_policy: session.size_policy().to_wire(),
+            restart: core.recipe.restart.to_wire(),
+            name: core.name.as_str().into(),
+            command: core.recipe.argv.as_slice().into(),
+            cwd: cwd.as_slice().into(),
+            foreground: foreground.as_slice().into(),
+            title: b"".into(),
+        };
+        self.start(outbox, EngineMessage::Status(status));
+    }
+
+    fn push_chunk(&mut self, outbox: &mut Outbox) -> bool {
+        let Rest::Logs { host, from, end } = &mut self.rest else {
+            return true;
+        };
+        let core = host.lock();
+        let log = core.session.log();
+        let start = (*from).max(log.start());
+        if start >= *end {
+            drop(core);
+            return self.push_done(outbox);
+        }
+        let flags = if start > *from { LogFlags::GAP } else { 0 };
+        let len = CHUNK.min((*end - start) as usize);
+        let (first, second) = log.read(start, len);
+        let bytes = [first, second].concat();
+        drop(core);
+        *from = start + bytes.len() as u64;
+        let chunk = LogChunk { offset: start, flags, bytes: bytes.as_slice().into() };
+        outbox.push(self.id, EngineMessage::LogChunk(chunk)).expect("a chunk fits a frame");
+        false
+    }
+
+    fn push_done(&mut self, outbox: &mut Outbox) -> bool {
+        self.rest = Rest::Finished;
+        let done = EngineMessage::Done(Done { value: 0 });
+        outbox.push(self.id, done).expect("a small message fits a frame");
+        true
+    }
+
+    /// Sends a message, in parts if it must be.
+    fn start(&mut self, outbox: &mut Outbox, message: EngineMessage<'_>) {
+        if outbox.push(self.id, message).is_ok() {
+            return;
+        }
+        let mut parts = PartWriter::new(self.id, message).expect("bounded when it came in");
+        outbox.push_with(|bytes| parts.next_frame(bytes).expect("a frame fits").unwrap_or(0));
+        self.parts = Some(parts);
+    }
+}
+
+const _: () = assert!(CHUNK < FRAME_MAX);

@@ -1,0 +1,361 @@
+//! What a client asks for, and what is done about it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use tautline_protocol::{
+    ArchivedControlMessage, ArchivedInput, ArchivedPing, CloseReason, Done, EngineMessage,
+    ErrorCode, InputFlags, Pong, Purpose, Rights, WindowSize,
+};
+
+use super::{
+    Engine,
+    client_handle::ClientHandle,
+    client_task::Next,
+    failure::Failure,
+    outbox::{Outbox, REPLY_ROOM},
+    output_batch::{TurnEnd, send_turn},
+    pty_writer::{InputBytes, PtyCommand},
+    reply_stream::ReplyStream,
+    session_host::SessionHost,
+};
+use crate::{
+    limits::INPUT_INLINE,
+    state::{AttachmentId, ClientId, Connection, InputVerdict},
+    transport::Stream,
+};
+
+/// Everything about a client but its socket and its protocol state.
+pub(super) struct Client {
+    pub(super) engine: Arc<Engine>,
+    pub(super) handle: Arc<ClientHandle>,
+    pub(super) outbox: Outbox,
+    pub(super) id: ClientId,
+    pub(super) rights: u32,
+    pub(super) attachments: Vec<Attached>,
+    pub(super) streams: VecDeque<ReplyStream>,
+    pub(super) admitted: Option<Purpose>,
+    /// Whose turn it is to send output first.
+    turn: usize,
+}
+
+/// One attachment of the connection.
+#[derive(Clone)]
+pub(super) struct Attached {
+    pub(super) number: u32,
+    /// The request that opened its stream, which ends with it.
+    pub(super) request: u64,
+    pub(super) id: AttachmentId,
+    pub(super) host: Arc<SessionHost>,
+}
+
+impl Client {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
+        let handle = engine.client_joined();
+        Self {
+            engine,
+            handle,
+            outbox: Outbox::new(),
+            id: [0; 16],
+            rights: 0,
+            attachments: Vec::new(),
+            streams: VecDeque::new(),
+            admitted: None,
+            turn: 0,
+        }
+    }
+
+    /// Undoes what the client's presence did.
+    pub(super) fn leave(&mut self) {
+        self.engine.client_left(&self.handle);
+        for attached in self.attachments.drain(..) {
+            attached.host.forget(attached.id);
+        }
+        match self.admitted {
+            Some(Purpose::Admin) => self.engine.is_admin_admitted.store(0, Ordering::Relaxed),
+            Some(_) => {
+                self.engine.clients_admitted.fetch_sub(1, Ordering::Relaxed);
+            }
+            None => {}
+        }
+    }
+
+    /// Acts on one message. Awaits only the hand-off to a PTY writer, which never waits for a PTY.
+    pub(super) async fn handle_request(
+        &mut self,
+        id: u64,
+        message: &ArchivedControlMessage<'static>,
+        received: Instant,
+    ) -> Next {
+        match message {
+            ArchivedControlMessage::Input(input) => {
+                return self.handle_input(id, input.get(), received).await;
+            }
+            ArchivedControlMessage::Consumed(consumed) => {
+                let consumed = consumed.get();
+                let (number, offset) =
+                    (consumed.attachment.to_native(), consumed.offset.to_native());
+                return self.handle_consumed(number, offset);
+            }
+            ArchivedControlMessage::Ping(ping) => self.handle_ping(id, ping.get(), received),
+            ArchivedControlMessage::Disconnect(_) => return Next::Close(CloseReason::Requested),
+            ArchivedControlMessage::Pong(_) | ArchivedControlMessage::Part(_) => {
+                return Next::Continue;
+            }
+            ArchivedControlMessage::Resize(resize) => {
+                let resize = resize.get();
+                let outcome = self.handle_resize(resize).await;
+                return self.answer(id, outcome.map(|()| 0));
+            }
+            message => return self.handle_session_request(id, message),
+        }
+        Next::Answered(id)
+    }
+
+    /// Answers with `Done` or `Error`; with id 0 only failures are told.
+    pub(super) fn answer(&mut self, id: u64, outcome: Result<u64, Failure>) -> Next {
+        match outcome {
+            Ok(value) if id != 0 => self.say(id, EngineMessage::Done(Done { value })),
+            Ok(_) => {}
+            Err(failure) => self.refuse(id, &failure),
+        }
+        Next::Answered(id)
+    }
+
+    pub(super) fn refuse(&mut self, id: u64, failure: &Failure) {
+        self.outbox.push_failure(id, failure).expect("room for a reply was there before");
+    }
+
+    /// Queues a small reply.
+    pub(super) fn say(&mut self, id: u64, message: EngineMessage<'_>) {
+        self.outbox.push(id, message).expect("room for a reply was there before");
+    }
+
+    pub(super) fn require(&self, right: u32) -> Result<(), Failure> {
+        if self.rights & right == 0 { Err(Failure::not_permitted(right)) } else { Ok(()) }
+    }
+
+    pub(super) fn attached(&self, number: u32) -> Result<&Attached, Failure> {
+        let found = self.attachments.iter().find(|attached| attached.number == number);
+        found.ok_or_else(|| Failure::no_such_attachment(number))
+    }
+
+    fn handle_ping(&mut self, id: u64, ping: &ArchivedPing<'static>, received: Instant) {
+        let pong = Pong {
+            token: ping.token.to_native(),
+            sent_ns: ping.sent_ns.to_native(),
+            received_ns: self.engine.clock_ns(received),
+            replied_ns: self.engine.clock_ns(Instant::now()),
+            bytes: ping.bytes.as_slice().into(),
+        };
+        self.say(id, EngineMessage::Pong(pong));
+    }
+
+    fn handle_consumed(&mut self, number: u32, offset: u64) -> Next {
+        let Ok(attached) = self.attached(number) else {
+            // It ended while this was on its way.
+            return Next::Continue;
+        };
+        let mut core = attached.host.lock();
+        let outcome = core.session.handle_consumed(attached.id, offset);
+        let has_room = core.session.read_budget() > 0;
+        drop(core);
+        if has_room {
+            attached.host.reading.notify_one();
+        }
+        match outcome {
+            Ok(()) => Next::Continue,
+            Err(_) => Next::Close(CloseReason::ConsumedAhead),
+        }
+    }
+
+    async fn handle_input(
+        &mut self,
+        id: u64,
+        input: &ArchivedInput<'static>,
+        received: Instant,
+    ) -> Next {
+        let number = input.attachment.to_native();
+        let bytes = input.bytes.as_slice();
+        let outcome = self.accept_input(input);
+        match outcome {
+            Ok(Accepted::Write { skip, ledger, commands }) => {
+                let bytes = self.carry(&bytes[skip..]);
+                let command = PtyCommand::Input { ledger, bytes, decoded: received };
+                // The writer always takes commands; if it is gone, so is the child, and the bytes
+                // are never reported as written.
+                let _ = commands.send(command).await;
+                Next::Continue
+            }
+            Ok(Accepted::Nothing) => Next::Continue,
+            Ok(Accepted::Close(reason)) => Next::Close(reason),
+            Err(mut failure) => {
+                failure.attachment = number;
+                self.refuse(id, &failure);
+                Next::Continue
+            }
+        }
+    }
+
+    fn accept_input(&self, input: &ArchivedInput<'static>) -> Result<Accepted, Failure> {
+        let attached = self.attached(input.attachment.to_native())?;
+        let mut core = attached.host.lock();
+        let Some(attachment) = core.session.attachment_mut(attached.id) else {
+            return Ok(Accepted::Nothing);
+        };
+        if !attachment.is_writable() {
+            core.session.handle_input_refused(attached.id);
+            return Err(Failure::new(ErrorCode::ReadOnly, "this attachment is read-only"));
+        }
+        if u32::from(input.flags.to_native()) & InputFlags::ACK_NOW != 0 {
+            attachment.handle_ack_wanted();
+        }
+        let Some(commands) = core.running.as_ref().map(|running| running.commands.clone()) else {
+            core.session.handle_input_refused(attached.id);
+            return Err(Failure::new(ErrorCode::SessionExited, "the session's child has ended"));
+        };
+        let offset = input.offset.to_native();
+        let turn = input.turn.to_native();
+        match core.session.handle_input(attached.id, turn, offset, input.bytes.len()) {
+            Some((InputVerdict::Accept { skip }, ledger)) => {
+                Ok(Accepted::Write { skip, ledger, commands })
+            }
+            Some((InputVerdict::Duplicate | InputVerdict::Stale, _)) | None => {
+                Ok(Accepted::Nothing)
+            }
+            Some((InputVerdict::Gap, _)) => Ok(Accepted::Close(CloseReason::InputGap)),
+            Some((InputVerdict::BeyondWindow, _)) => Ok(Accepted::Close(CloseReason::InputWindow)),
+        }
+    }
+
+    /// Input for the way to the writer: inline if small, else in a block.
+    fn carry(&self, bytes: &[u8]) -> InputBytes {
+        if bytes.len() <= INPUT_INLINE {
+            InputBytes::Inline(bytes.into())
+        } else {
+            InputBytes::Block(self.engine.take_block(bytes))
+        }
+    }
+
+    async fn handle_resize(
+        &mut self,
+        resize: &tautline_protocol::ArchivedResize<'static>,
+    ) -> Result<(), Failure> {
+        self.require(Rights::RESIZE)?;
+        let size = WindowSize::from(&resize.size);
+        let number = resize.attachment.to_native();
+        let (host, size) = match number {
+            0 => self.resize_by_name(resize)?,
+            number => self.resize_attachment(number, size)?,
+        };
+        let Some(size) = size else { return Ok(()) };
+        let commands = {
+            let core = host.lock();
+            core.wake_all();
+            core.running.as_ref().map(|running| running.commands.clone())
+        };
+        if let Some(commands) = commands {
+            // In order with the input of this connection that came before.
+            let _ = commands.send(PtyCommand::Resize(size)).await;
+        }
+        Ok(())
+    }
+
+    fn resize_attachment(
+        &self,
+        number: u32,
+        size: WindowSize,
+    ) -> Result<(Arc<SessionHost>, Option<WindowSize>), Failure> {
+        let attached = self.attached(number)?;
+        let mut core = attached.host.lock();
+        if core.session.attachment(attached.id).is_some_and(|at| !at.is_writable()) {
+            let failure = Failure::new(ErrorCode::ReadOnly, "this attachment is read-only");
+            return Err(Failure { attachment: number, ..failure });
+        }
+        let size = core.session.handle_resize(attached.id, size);
+        drop(core);
+        Ok((Arc::clone(&attached.host), size))
+    }
+
+    /// Moves finished requests and reply streams into the outbox; returns whether any moved.
+    pub(super) fn fill_outbox(&mut self, connection: &mut Connection) -> bool {
+        let mut progress = false;
+        while self.outbox.room() >= REPLY_ROOM {
+            let Some(completion) = self.handle.take_completion() else { break };
+            if connection.is_pending(completion.id) {
+                self.answer(completion.id, completion.result);
+                connection.handle_answered(completion.id);
+            }
+            progress = true;
+        }
+        while let Some(mut stream) = self.streams.pop_front() {
+            if !connection.is_pending(stream.id()) {
+                continue;
+            }
+            if !self.outbox.is_empty() {
+                self.streams.push_front(stream);
+                break;
+            }
+            progress = true;
+            if stream.push_next(&self.engine, &mut self.outbox) {
+                connection.handle_answered(stream.id());
+            } else {
+                self.streams.push_back(stream);
+            }
+        }
+        progress
+    }
+
+    /// Gives each attachment its turn; returns whether anything was sent.
+    pub(super) fn send_output<S: Stream>(
+        &mut self,
+        stream: &S,
+        connection: &mut Connection,
+        is_blocked: &mut bool,
+    ) -> io::Result<bool> {
+        let mut sent = false;
+        let count = self.attachments.len();
+        let mut ended = None;
+        for step in 0..count {
+            let at = (self.turn + step) % count;
+            let Attached { host, id, .. } = &self.attachments[at];
+            let engine = &self.engine;
+            let clock = |moment| engine.clock_ns(moment);
+            match send_turn(stream, &mut self.outbox, host, *id, clock)? {
+                TurnEnd::Nothing => {}
+                TurnEnd::Progress => sent = true,
+                TurnEnd::Ended => {
+                    ended = Some(at);
+                    sent = true;
+                    break;
+                }
+                TurnEnd::Blocked => {
+                    *is_blocked = true;
+                    self.turn = at;
+                    return Ok(true);
+                }
+            }
+        }
+        if let Some(at) = ended {
+            let attached = self.attachments.swap_remove(at);
+            attached.host.forget(attached.id);
+            connection.handle_answered(attached.request);
+        }
+        self.turn = self.turn.wrapping_add(1) % self.attachments.len().max(1);
+        Ok(sent)
+    }
+}
+
+enum Accepted {
+    Write {
+        skip: usize,
+        ledger: crate::state::LedgerId,
+        commands: tokio::sync::mpsc::Sender<PtyCommand>,
+    },
+    Nothing,
+    Close(CloseReason),
+}

@@ -1,0 +1,265 @@
+//! Requests about sessions: make, join, leave, describe, end.
+
+use std::{sync::Arc, time::Duration};
+
+use tautline_protocol::{
+    ArchivedAdjust, ArchivedControlMessage, ArchivedKick, ArchivedResize, ArchivedShutdown,
+    ArchivedSignal, ArchivedStop, AttachFlags, Delivery, DetachReason, ErrorCode, KickFlags,
+    RemoveFlags, Rights, ShutdownFlags, SignalTarget, SizePolicy, UNCHANGED, WindowSize,
+};
+
+use super::{
+    client_task::Next, failure::Failure, reply_stream::ReplyStream, requests::Client,
+    session_host::SessionHost,
+};
+
+impl Client {
+    pub(super) fn handle_session_request(
+        &mut self,
+        id: u64,
+        message: &ArchivedControlMessage<'static>,
+    ) -> Next {
+        let outcome = match message {
+            ArchivedControlMessage::Spawn(spawn) => return self.handle_spawn(id, spawn.get()),
+            ArchivedControlMessage::Attach(attach) => return self.handle_attach(id, attach.get()),
+            ArchivedControlMessage::Detach(detach) => {
+                self.handle_detach(detach.get().attachment.to_native())
+            }
+            ArchivedControlMessage::Adjust(adjust) => self.handle_adjust(adjust.get()),
+            ArchivedControlMessage::Kick(kick) => self.handle_kick(kick.get()),
+            ArchivedControlMessage::Signal(signal) => self.handle_signal(signal.get()),
+            ArchivedControlMessage::Stop(stop) => return self.handle_stop(id, stop.get()),
+            ArchivedControlMessage::Remove(remove) => {
+                let remove = remove.get();
+                let is_forced = remove.flags.to_native() & RemoveFlags::FORCE != 0;
+                self.handle_remove(&text(&remove.name), is_forced)
+            }
+            ArchivedControlMessage::Rename(rename) => {
+                let rename = rename.get();
+                self.handle_rename(&text(&rename.name), &text(&rename.new_name))
+            }
+            ArchivedControlMessage::List(_) => {
+                let stream = ReplyStream::sessions(id, &self.engine);
+                return self.stream(id, Ok(stream));
+            }
+            ArchivedControlMessage::Status(status) => {
+                let hosts = self.hosts(&text(&status.get().name));
+                return self.stream(id, hosts.map(|hosts| ReplyStream::status(id, hosts)));
+            }
+            ArchivedControlMessage::Logs(logs) => {
+                let logs = logs.get();
+                let host = self.engine.session(&text(&logs.name));
+                return self.stream(id, host.map(|host| ReplyStream::logs(id, host, logs)));
+            }
+            ArchivedControlMessage::LoadPlugin(load) => self.handle_load_plugin(&load.get().path),
+            ArchivedControlMessage::Shutdown(shutdown) => self.handle_shutdown(shutdown.get()),
+            ArchivedControlMessage::Cancel(cancel) => {
+                return self.handle_cancel(cancel.get().target.to_native());
+            }
+            _ => Err(Failure::unsupported()),
+        };
+        self.answer(id, outcome)
+    }
+
+    fn handle_detach(&self, number: u32) -> Result<u64, Failure> {
+        let attached = self.attached(number)?;
+        attached.host.lock().session.handle_detach(attached.id, DetachReason::Asked);
+        attached.host.reading.notify_one();
+        Ok(0)
+    }
+
+    fn handle_adjust(&self, adjust: &ArchivedAdjust) -> Result<u64, Failure> {
+        let attached = self.attached(adjust.attachment.to_native())?;
+        let mut core = attached.host.lock();
+        let mut flags = adjust.flags.to_native();
+        if self.rights & Rights::TYPE == 0 {
+            flags |= AttachFlags::READ_ONLY;
+        }
+        if let Some(attachment) = core.session.attachment_mut(attached.id) {
+            attachment.handle_adjust(
+                flags,
+                adjust.window.to_native(),
+                adjust.pause_limit_ms.to_native(),
+                Delivery::from_wire(adjust.delivery),
+            );
+        }
+        if adjust.size_policy != UNCHANGED
+            && let Some(policy) = SizePolicy::from_wire(adjust.size_policy)
+        {
+            if let Some(size) = core.session.handle_size_policy(policy) {
+                core.resize(size);
+            }
+            core.wake_all();
+        }
+        drop(core);
+        attached.host.reading.notify_one();
+        Ok(0)
+    }
+
+    fn handle_kick(&self, kick: &ArchivedKick<'static>) -> Result<u64, Failure> {
+        self.require(Rights::ADMIN)?;
+        let flags = kick.flags.to_native();
+        let name = text(&kick.name);
+        let (is_sparing, number) = (flags & KickFlags::OTHERS != 0, kick.attachment.to_native());
+        let mut count = 0;
+        for host in self.hosts(&name)? {
+            let mut core = host.lock();
+            let kicked = core.session.attachments().iter().filter(|attachment| {
+                (kick.client_id == [0; 16] || attachment.client() == kick.client_id)
+                    && (number == 0 || attachment.number() == number)
+                    && !(is_sparing && attachment.handle().number == self.handle.number)
+            });
+            let kicked: Vec<_> = kicked
+                .map(|attachment| (attachment.id(), Arc::clone(attachment.handle())))
+                .collect();
+            count += kicked.len() as u64;
+            for (id, handle) in kicked {
+                if flags & KickFlags::CONNECTION != 0 {
+                    handle.close(tautline_protocol::CloseReason::Kicked);
+                } else {
+                    core.session.handle_detach(id, DetachReason::Kicked);
+                    handle.wake();
+                }
+            }
+            drop(core);
+            host.reading.notify_one();
+        }
+        Ok(count)
+    }
+
+    fn handle_signal(&self, signal: &ArchivedSignal<'static>) -> Result<u64, Failure> {
+        self.require(Rights::SIGNAL)?;
+        let host = self.engine.session(&text(&signal.name))?;
+        let running = host.lock().running.clone();
+        let Some(running) = running else {
+            return Err(Failure::new(ErrorCode::SessionExited, "the session's child has ended"));
+        };
+        let number = signal.number.to_native();
+        let sent = match SignalTarget::from_wire(signal.target) {
+            Some(SignalTarget::Foreground) => running.signal_foreground(number),
+            Some(SignalTarget::Session) => running.signal_session(number),
+            _ => running.child.signal(number),
+        };
+        sent.map(|()| 0).map_err(|error| Failure::system("signal the child", &error))
+    }
+
+    fn handle_stop(&mut self, id: u64, stop: &ArchivedStop<'static>) -> Next {
+        let host =
+            self.require(Rights::SIGNAL).and_then(|()| self.engine.session(&text(&stop.name)));
+        let host = match host {
+            Ok(host) => host,
+            Err(failure) => return self.answer(id, Err(failure)),
+        };
+        let grace = Duration::from_millis(stop.grace_ms.to_native().into());
+        let number = match stop.number.to_native() {
+            0 => libc::SIGHUP,
+            number => number,
+        };
+        let handle = Arc::clone(&self.handle);
+        tokio::spawn(async move {
+            host.stop(number, grace).await;
+            handle.complete(id, Ok(0));
+        });
+        Next::Continue
+    }
+
+    fn handle_remove(&self, name: &str, is_forced: bool) -> Result<u64, Failure> {
+        self.require(Rights::SIGNAL)?;
+        let host = self.engine.session(name)?;
+        let mut core = host.lock();
+        if core.session.is_live() {
+            if !is_forced {
+                let text = format!("the child of {name} lives; stop it first, or force");
+                return Err(Failure::new(ErrorCode::SessionLive, text));
+            }
+            if let Some(running) = &core.running {
+                // It may have ended a moment ago, which is what was wanted.
+                let _ = running.signal_session(libc::SIGKILL);
+            }
+        }
+        core.remove();
+        drop(core);
+        self.engine.remove_session(&host);
+        host.timing.notify_one();
+        Ok(0)
+    }
+
+    fn handle_rename(&self, name: &str, new_name: &str) -> Result<u64, Failure> {
+        self.require(Rights::SPAWN)?;
+        let host = self.engine.session(name)?;
+        if name != new_name && self.engine.session(new_name).is_ok() {
+            let text = format!("there is a session named {new_name} already");
+            return Err(Failure::new(ErrorCode::NameTaken, text));
+        }
+        host.lock().name = new_name.into();
+        Ok(0)
+    }
+
+    fn handle_load_plugin(&self, path: &[u8]) -> Result<u64, Failure> {
+        self.require(Rights::ADMIN)?;
+        let directory = self.engine.config.plugin_directory.as_deref();
+        super::plugin_path::check(path, directory)?;
+        Err(Failure::new(ErrorCode::NoPluginHost, "no plugin host is configured"))
+    }
+
+    fn handle_shutdown(&self, shutdown: &ArchivedShutdown) -> Result<u64, Failure> {
+        self.require(Rights::ADMIN)?;
+        let is_forced = shutdown.flags.to_native() & ShutdownFlags::FORCE != 0;
+        let live =
+            self.engine.sessions().iter().filter(|host| host.lock().session.is_live()).count();
+        if live > 0 && !is_forced {
+            let failure = Failure::new(ErrorCode::SessionsLive, format!("{live} sessions live"));
+            return Err(Failure { value: live as u64, ..failure });
+        }
+        self.engine.shut_down();
+        Ok(0)
+    }
+
+    fn handle_cancel(&mut self, target: u64) -> Next {
+        let Some(at) = self.streams.iter().position(|stream| stream.id() == target) else {
+            return Next::Continue;
+        };
+        self.streams.remove(at);
+        self.refuse(target, &Failure::new(ErrorCode::Cancelled, "cancelled"));
+        Next::Answered(target)
+    }
+
+    /// The session a `Resize` by name is about, and its new size if it changes.
+    pub(super) fn resize_by_name(
+        &self,
+        resize: &ArchivedResize<'static>,
+    ) -> Result<(Arc<SessionHost>, Option<WindowSize>), Failure> {
+        let host = self.engine.session(&text(&resize.name))?;
+        let size = WindowSize::from(&resize.size);
+        let mut core = host.lock();
+        let changed = match SizePolicy::from_wire(resize.size_policy) {
+            Some(SizePolicy::Fixed) | None => core.session.handle_size_fixed(size),
+            Some(policy) => core.session.handle_size_policy(policy),
+        };
+        drop(core);
+        Ok((host, changed))
+    }
+
+    fn hosts(&self, name: &str) -> Result<Vec<Arc<SessionHost>>, Failure> {
+        if name.is_empty() {
+            return Ok(self.engine.sessions());
+        }
+        self.engine.session(name).map(|host| vec![host])
+    }
+
+    /// A reply of several frames: sent one by one, as the peer reads them.
+    fn stream(&mut self, id: u64, stream: Result<ReplyStream, Failure>) -> Next {
+        match stream {
+            Ok(stream) => {
+                self.streams.push_back(stream);
+                Next::Continue
+            }
+            Err(failure) => self.answer(id, Err(failure)),
+        }
+    }
+}
+
+/// A name or path for looking up; a name was checked to be ASCII before.
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,30 @@
+//! The task that keeps a session's deadlines: pause limits, late acknowledgements, exit grace.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Engine, session_host::SessionHost};
+
+/// Runs until the session is over and forgotten.
+pub(super) async fn run(host: Arc<SessionHost>, engine: Arc<Engine>) {
+    loop {
+        let armed = {
+            let mut core = host.lock();
+            core.session.handle_timeout(Instant::now());
+            core.wake_due();
+            let deadline = core.session.deadline();
+            core.armed = deadline;
+            deadline
+        };
+        host.reading.notify_one();
+        if engine.after_session_turn(&host) {
+            return;
+        }
+        match armed {
+            Some(deadline) => tokio::select! {
+                () = tokio::time::sleep_until(deadline.into()) => {}
+                () = host.timing.notified() => {}
+            },
+            None => host.timing.notified().await,
+        }
+    }
+}

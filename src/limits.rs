@@ -1,0 +1,59 @@
+//! Limits an operator may choose, with their defaults: what happens there, what it costs, why.
+//!
+//! What the wire fixes is in [`protocol::limits`](crate::protocol::limits).
+
+/// Clients served at once; one more is refused with `AtCapacity`.
+///
+/// Each costs a receive and a send buffer of 8 KiB and its task: 64 of them about 1.2 MiB.
+pub const CLIENTS_LIMIT: u32 = 64;
+
+/// Connections whose hello has not been answered yet, beyond the clients; one more is dropped.
+///
+/// Large, so that a thousand silent connections do not keep an honest one out until their hello
+/// deadline passes: at worst 8 MiB of receive buffers for five seconds.
+pub const HANDSHAKES_LIMIT: usize = 1024;
+
+/// Attachments one connection may have; one more is refused with `LimitReached`.
+pub const ATTACHMENTS_LIMIT: u32 = 64;
+
+/// Answered requests one connection may have pending; one more is refused with `LimitReached`.
+pub const REQUESTS_LIMIT: usize = 64;
+
+/// Sessions an engine hosts; one more is refused with `LimitReached`.
+///
+/// Each costs its log (1 MiB by default, touched only as far as it was printed) and four
+/// descriptors.
+pub const SESSIONS_LIMIT: usize = 1024;
+
+/// Input one client may send ahead of what was written to the PTY, in bytes.
+///
+/// What it is granted we can hold, so a connection is always read, whatever a child does.
+pub const INPUT_WINDOW: u32 = 64 * 1024;
+
+/// Output a session log holds, in bytes.
+pub const LOG_SIZE: usize = 1024 * 1024;
+
+/// Commands on their way to a PTY writer. It always takes them, also when the child does not read,
+/// so this only bounds a burst within one turn of the runtime.
+pub const PTY_COMMANDS_MAX: usize = 64;
+
+/// Input that travels inside a command; more travels in a block.
+pub const INPUT_INLINE: usize = 64;
+
+/// Blocks kept for input that does not fit a command; more are allocated and freed.
+pub const INPUT_BLOCKS_KEPT: usize = 32;
+
+/// Frames of one attachment in one vectored write.
+pub const BATCH_FRAMES: usize = 8;
+
+/// How long to stop accepting when descriptors have run out: no spinning, and soon back.
+pub const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// What a client at the client limit is told to wait before it tries again.
+pub const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How long children may take to end when the engine shuts down, before they are killed.
+pub const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_millis(400);
+
+/// How long the slot kept for administration is lent.
+pub const ADMIN_TIME: std::time::Duration = std::time::Duration::from_secs(10);

@@ -1,0 +1,107 @@
+//! After warm-up, handling a message allocates nothing: counted, not believed.
+//!
+//! The engine runs on its own thread, the client on this one, so a counter that leaves this thread
+//! out counts the engine alone.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+
+mod fixture;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use fixture::{TestServer, attached_ready, raw_script, within};
+use tautline::{Client, Event, Events, Input, protocol::WindowSize};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static IS_TEST: Cell<bool> = const { Cell::new(false) };
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged; counting touches an atomic
+// and a thread-local that needs no allocation and no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if !IS_TEST.try_with(Cell::get).unwrap_or(true) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is `System`'s too.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `alloc` above, and so from `System` with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Runs `round` until it is warm, then often, and tells what the engine allocated per round.
+async fn allocations(rounds: usize, mut round: impl AsyncFnMut()) -> f64 {
+    for _ in 0..rounds {
+        round().await;
+    }
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..rounds {
+        round().await;
+    }
+    (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / rounds as f64
+}
+
+async fn echo(input: &Input, events: &mut Events, bytes: &[u8]) {
+    within(input.send(bytes)).await.unwrap();
+    let mut seen = 0;
+    while seen < bytes.len() {
+        if let Some(Event::Output { bytes, .. }) = within(events.next()).await.unwrap() {
+            seen += bytes.len();
+        }
+    }
+}
+
+async fn measure(client: &Client, input: &Input, events: &mut Events) -> Vec<(String, f64)> {
+    let mut found = Vec::new();
+    for size in [1, 64, 65, 8_000] {
+        let bytes = vec![b'x'; size];
+        let count = allocations(300, async || echo(input, events, &bytes).await).await;
+        found.push((format!("input of {size} bytes, echoed"), count));
+    }
+    for size in [0, 64, 8_000] {
+        let payload = vec![0; size];
+        let ping = async || drop(within(client.ping(&payload)).await.unwrap());
+        found.push((format!("ping of {size} bytes"), allocations(300, ping).await));
+    }
+    let mut cols = 80;
+    let resize = async || {
+        cols = if cols == 80 { 81 } else { 80 };
+        input.resize(WindowSize::cells(cols, 24));
+        within(client.ping(b"")).await.unwrap();
+    };
+    found.push(("resize".into(), allocations(300, resize).await));
+    found
+}
+
+#[tokio::test]
+async fn handling_a_message_allocates_nothing() {
+    IS_TEST.set(true);
+    let server = TestServer::start();
+    let client = server.client().await;
+    let (input, mut events) = attached_ready(&client, &raw_script("echo", "exec cat")).await;
+    let found = measure(&client, &input, &mut events).await;
+    let listing = async || drop(within(client.sessions()).await.unwrap());
+    assert!(allocations(10, listing).await > 0.0, "the counter counts: a list is allocated");
+    for (what, count) in &found {
+        println!("{what}: {count} allocations");
+    }
+    // One in a hundred would be growth of a queue to its bound, not a cost of each message.
+    let costly: Vec<_> = found.iter().filter(|(_, count)| *count > 0.01).collect();
+    assert!(costly.is_empty(), "{costly:?}");
+}
