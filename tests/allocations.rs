@@ -76,7 +76,9 @@ async fn measure(client: &Client, input: &Input, events: &mut Events) -> Vec<(St
     }
     for size in [0, 64, 8_000] {
         let payload = vec![0; size];
-        let ping = async || drop(within(client.ping(&payload)).await.unwrap());
+        let ping = async || {
+            within(client.ping(&payload)).await.unwrap();
+        };
         found.push((format!("ping of {size} bytes"), allocations(300, ping).await));
     }
     let mut cols = 80;

@@ -177,7 +177,7 @@ choice! {
 choice! {
     /// What a `Stats` item holds.
     StatsSection: u8 {
-        /// `name=value` pairs, NUL-separated, values decimal.
+        /// `name=value` entries, each ended by NUL, values decimal.
         Counters = 0,
         /// The limits in force, in the same form.
         Limits = 1,

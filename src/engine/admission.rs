@@ -16,7 +16,9 @@ impl Client {
             return Next::Refuse(refusal);
         }
         let secret = crate::sys::random_bytes();
-        self.id = hello.client_id;
+        // Whoever gives no id is a client of its own, on this connection only.
+        let is_anonymous = hello.client_id == [0; 16];
+        self.id = if is_anonymous { crate::sys::random_bytes() } else { hello.client_id };
         self.rights = hello.rights & Rights::ALL;
         let welcome = EngineHello {
             version: VERSION,

@@ -23,7 +23,11 @@ const SIZE_DEFAULT: WindowSize = WindowSize::cells(80, 24);
 impl Client {
     pub(super) fn handle_spawn(&mut self, id: u64, spawn: &ArchivedSpawn<'static>) -> Next {
         let terms = AttachTerms::from(&spawn.terms);
-        let made = self.require(Rights::SPAWN).and_then(|()| self.check_terms(&terms));
+        let rights = self.require(Rights::SPAWN).and_then(|()| match terms.attachment {
+            0 => Ok(()),
+            _ => self.require(Rights::VIEW),
+        });
+        let made = rights.and_then(|()| self.check_terms(&terms));
         let made = made.and_then(|()| self.make_session(spawn));
         let (host, is_new) = match made {
             Ok(made) => made,
@@ -164,6 +168,7 @@ impl Client {
             core.detach_others(attachment);
         }
         if !size.is_unset()
+            && self.rights & Rights::RESIZE != 0
             && let Some(size) = core.session.handle_resize(attachment, size)
         {
             core.resize(size);

@@ -205,7 +205,7 @@ impl<S: Stream> ClientTask<S> {
                     self.client.handle_request(id, message, received).await
                 }
                 Step::Answer(fault) => {
-                    self.client.refuse(fault.id, &fault.into());
+                    self.client.handle_fault(fault);
                     Next::Continue
                 }
                 Step::Skip => Next::Continue,

@@ -3,12 +3,12 @@
 use std::{collections::VecDeque, sync::Arc, time::UNIX_EPOCH};
 
 use tautline_protocol::{
-    ArchivedLogs, Done, EngineMessage, ExitKind, LogChunk, LogFlags, LogsFlags, PartWriter,
-    Sessions, Status,
+    ArchivedLogs, Done, EngineMessage, ErrorCode, ExitKind, LogChunk, LogFlags, LogsFlags,
+    PartWriter, Sessions, Status,
     limits::{FRAME_MAX, PAYLOAD_MAX},
 };
 
-use super::{Engine, outbox::Outbox, session_host::SessionHost};
+use super::{Engine, failure::Failure, outbox::Outbox, session_host::SessionHost};
 use crate::state::Exit;
 
 /// A reply that is not finished.
@@ -23,6 +23,7 @@ enum Rest {
     Sessions(Option<String>),
     Status(VecDeque<Arc<SessionHost>>),
     Logs { host: Arc<SessionHost>, from: u64, end: u64 },
+    Cancelled,
     Finished,
 }
 
@@ -56,12 +57,17 @@ impl ReplyStream {
         Self { id, rest: Rest::Logs { host, from, end }, parts: None }
     }
 
+    /// Gives up what was not begun.
+    pub(super) fn cancel(&mut self) {
+        self.rest = Rest::Cancelled;
+    }
+
     pub(super) const fn id(&self) -> u64 {
         self.id
     }
 
     /// Puts the next frame into the empty outbox; returns whether it was the last.
-    pub(super) fn push_next(&mut self, engine: &Engine, outbox: &mut Outbox) -> bool {
+    pub(super) fn push_next(&mut self, outbox: &mut Outbox) -> bool {
         debug_assert!(outbox.is_empty(), "a frame of any size fits");
         if let Some(mut parts) = self.parts.take() {
             let more =
@@ -89,10 +95,13 @@ impl ReplyStream {
                 None => self.push_done(outbox),
             },
             Rest::Logs { .. } => self.push_chunk(outbox),
-            Rest::Finished => {
-                let _ = engine;
+            Rest::Cancelled => {
+                self.rest = Rest::Finished;
+                let cancelled = Failure::new(ErrorCode::Cancelled, "cancelled");
+                outbox.push_failure(self.id, &cancelled).expect("a small message fits a frame");
                 true
             }
+            Rest::Finished => true,
         }
     }
 

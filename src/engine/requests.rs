@@ -8,8 +8,8 @@ use std::{
 };
 
 use tautline_protocol::{
-    ArchivedControlMessage, ArchivedInput, ArchivedPing, CloseReason, Done, EngineMessage,
-    ErrorCode, InputFlags, Pong, Purpose, Rights, WindowSize,
+    ArchivedControlMessage, ArchivedInput, ArchivedKeys, ArchivedPing, Class, CloseReason, Done,
+    EngineMessage, ErrorCode, InputFlags, Kind, Pong, Purpose, Rights, WindowSize,
 };
 
 use super::{
@@ -21,11 +21,11 @@ use super::{
     output_batch::{TurnEnd, send_turn},
     pty_writer::{InputBytes, PtyCommand},
     reply_stream::ReplyStream,
-    session_host::SessionHost,
+    session_host::{SessionCore, SessionHost},
 };
 use crate::{
     limits::INPUT_INLINE,
-    state::{AttachmentId, ClientId, Connection, InputVerdict},
+    state::{AttachmentId, ClientId, Connection, Fault, InputVerdict},
     transport::Stream,
 };
 
@@ -95,6 +95,7 @@ impl Client {
             ArchivedControlMessage::Input(input) => {
                 return self.handle_input(id, input.get(), received).await;
             }
+            ArchivedControlMessage::Keys(keys) => return self.handle_keys(id, keys.get()),
             ArchivedControlMessage::Consumed(consumed) => {
                 let consumed = consumed.get();
                 let (number, offset) =
@@ -203,23 +204,23 @@ impl Client {
 
     fn accept_input(&self, input: &ArchivedInput<'static>) -> Result<Accepted, Failure> {
         let attached = self.attached(input.attachment.to_native())?;
+        let (turn, offset) = (input.turn.to_native(), input.offset.to_native());
         let mut core = attached.host.lock();
+        if core.session.is_input_stale(attached.id, turn, offset) {
+            return Ok(Accepted::Nothing);
+        }
         let Some(attachment) = core.session.attachment_mut(attached.id) else {
             return Ok(Accepted::Nothing);
         };
         if !attachment.is_writable() {
-            core.session.handle_input_refused(attached.id);
-            return Err(Failure::new(ErrorCode::ReadOnly, "this attachment is read-only"));
+            return Err(self.refuse_input(&mut core, attached.id, ErrorCode::ReadOnly));
         }
         if u32::from(input.flags.to_native()) & InputFlags::ACK_NOW != 0 {
             attachment.handle_ack_wanted();
         }
         let Some(commands) = core.running.as_ref().map(|running| running.commands.clone()) else {
-            core.session.handle_input_refused(attached.id);
-            return Err(Failure::new(ErrorCode::SessionExited, "the session's child has ended"));
+            return Err(self.refuse_input(&mut core, attached.id, ErrorCode::SessionExited));
         };
-        let offset = input.offset.to_native();
-        let turn = input.turn.to_native();
         match core.session.handle_input(attached.id, turn, offset, input.bytes.len()) {
             Some((InputVerdict::Accept { skip }, ledger)) => {
                 Ok(Accepted::Write { skip, ledger, commands })
@@ -230,6 +231,41 @@ impl Client {
             Some((InputVerdict::Gap, _)) => Ok(Accepted::Close(CloseReason::InputGap)),
             Some((InputVerdict::BeyondWindow, _)) => Ok(Accepted::Close(CloseReason::InputWindow)),
         }
+    }
+
+    /// Why input is not taken, and where it may go on: what else is in flight is no fault.
+    fn refuse_input(&self, core: &mut SessionCore, id: AttachmentId, code: ErrorCode) -> Failure {
+        core.session.handle_input_refused(id);
+        let text = match code {
+            ErrorCode::ReadOnly => "this attachment is read-only",
+            ErrorCode::SessionExited => "the session's child has ended",
+            _ => "this engine does not do that yet",
+        };
+        let accepted = core.session.marks(self.id).map_or(0, |marks| marks.accepted());
+        Failure { value: accepted, ..Failure::new(code, text) }
+    }
+
+    /// Answers a message that made no sense. If it was input, what follows it on the way is no
+    /// fault either; which attachment it was for cannot be trusted, so that holds for all.
+    pub(super) fn handle_fault(&mut self, fault: Fault) {
+        if matches!(fault.kind, INPUT | KEYS) {
+            for attached in &self.attachments {
+                attached.host.lock().session.handle_input_refused(attached.id);
+            }
+        }
+        self.refuse(fault.id, &fault.into());
+    }
+
+    fn handle_keys(&mut self, id: u64, keys: &ArchivedKeys<'static>) -> Next {
+        let number = keys.attachment.to_native();
+        let outcome = self.attached(number).map(|attached| {
+            let mut core = attached.host.lock();
+            self.refuse_input(&mut core, attached.id, ErrorCode::Unsupported)
+        });
+        let (Ok(mut failure) | Err(mut failure)) = outcome;
+        failure.attachment = number;
+        self.refuse(id, &failure);
+        Next::Continue
     }
 
     /// Input for the way to the writer: inline if small, else in a block.
@@ -301,7 +337,7 @@ impl Client {
                 break;
             }
             progress = true;
-            if stream.push_next(&self.engine, &mut self.outbox) {
+            if stream.push_next(&mut self.outbox) {
                 connection.handle_answered(stream.id());
             } else {
                 self.streams.push_back(stream);
@@ -349,6 +385,9 @@ impl Client {
         Ok(sent)
     }
 }
+
+const INPUT: Kind = Kind::new(Class::Control, 6);
+const KEYS: Kind = Kind::new(Class::Control, 7);
 
 enum Accepted {
     Write {

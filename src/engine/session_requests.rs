@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tautline_protocol::{
     ArchivedAdjust, ArchivedControlMessage, ArchivedKick, ArchivedResize, ArchivedShutdown,
-    ArchivedSignal, ArchivedStop, AttachFlags, Delivery, DetachReason, ErrorCode, KickFlags,
+    ArchivedSignal, ArchivedStop, AttachFlags, Delivery, DetachReason, ErrorCode, KickFlags, Limit,
     RemoveFlags, Rights, ShutdownFlags, SignalTarget, SizePolicy, UNCHANGED, WindowSize,
 };
 
@@ -39,16 +39,21 @@ impl Client {
                 self.handle_rename(&text(&rename.name), &text(&rename.new_name))
             }
             ArchivedControlMessage::List(_) => {
+                if let Err(failure) = self.require(Rights::VIEW) {
+                    return self.answer(id, Err(failure));
+                }
                 let stream = ReplyStream::sessions(id, &self.engine);
                 return self.stream(id, Ok(stream));
             }
             ArchivedControlMessage::Status(status) => {
-                let hosts = self.hosts(&text(&status.get().name));
+                let hosts = self.require(Rights::VIEW);
+                let hosts = hosts.and_then(|()| self.hosts(&text(&status.get().name)));
                 return self.stream(id, hosts.map(|hosts| ReplyStream::status(id, hosts)));
             }
             ArchivedControlMessage::Logs(logs) => {
                 let logs = logs.get();
-                let host = self.engine.session(&text(&logs.name));
+                let host = self.require(Rights::VIEW);
+                let host = host.and_then(|()| self.engine.session(&text(&logs.name)));
                 return self.stream(id, host.map(|host| ReplyStream::logs(id, host, logs)));
             }
             ArchivedControlMessage::LoadPlugin(load) => self.handle_load_plugin(&load.get().path),
@@ -70,7 +75,15 @@ impl Client {
 
     fn handle_adjust(&self, adjust: &ArchivedAdjust) -> Result<u64, Failure> {
         let attached = self.attached(adjust.attachment.to_native())?;
+        let delivery = Delivery::from_wire(adjust.delivery);
         let mut core = attached.host.lock();
+        let window = core.session.attachment(attached.id).map_or(0, |at| at.window());
+        if delivery.is_some_and(|delivery| delivery != Delivery::None)
+            && window.max(adjust.window.to_native()) == 0
+        {
+            let failure = Failure::new(ErrorCode::InvalidNumber, "output needs a window");
+            return Err(Failure { limit: Limit::OutputWindow, ..failure });
+        }
         let mut flags = adjust.flags.to_native();
         if self.rights & Rights::TYPE == 0 {
             flags |= AttachFlags::READ_ONLY;
@@ -80,7 +93,7 @@ impl Client {
                 flags,
                 adjust.window.to_native(),
                 adjust.pause_limit_ms.to_native(),
-                Delivery::from_wire(adjust.delivery),
+                delivery,
             );
         }
         if adjust.size_policy != UNCHANGED
@@ -216,12 +229,12 @@ impl Client {
     }
 
     fn handle_cancel(&mut self, target: u64) -> Next {
-        let Some(at) = self.streams.iter().position(|stream| stream.id() == target) else {
-            return Next::Continue;
-        };
-        self.streams.remove(at);
-        self.refuse(target, &Failure::new(ErrorCode::Cancelled, "cancelled"));
-        Next::Answered(target)
+        // A message of which parts are out is finished first; the stream then says that it was
+        // cancelled.
+        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id() == target) {
+            stream.cancel();
+        }
+        Next::Continue
     }
 
     /// The session a `Resize` by name is about, and its new size if it changes.

@@ -65,6 +65,8 @@ pub enum Step<'a> {
 pub struct Fault {
     /// The message's id.
     pub id: u64,
+    /// What kind of message it was.
+    pub kind: Kind,
     /// The code.
     pub code: ErrorCode,
     /// The limit that was passed, if one was.
@@ -126,7 +128,7 @@ impl Connection {
     pub fn handle_length_error(&mut self, error: LengthError) -> Step<'static> {
         match self.phase {
             Phase::Hello => Step::Refuse(Refusal::NotOurProtocol),
-            Phase::Ready => Self::fault(0, DecodeError::Length(error)),
+            Phase::Ready => Self::fault(0, Kind(0), DecodeError::Length(error)),
             Phase::Closing => Step::Skip,
         }
     }
@@ -232,16 +234,17 @@ impl Connection {
         let id = frame.id();
         let unagreed = frame.flags().beyond(self.flags_agreed);
         if unagreed != Flags::NONE {
-            return Self::fault(id, DecodeError::Flags(unagreed));
+            return Self::fault(id, frame.kind(), DecodeError::Flags(unagreed));
         }
         // A message that is complete was acted on before the next frame is looked at.
         self.parts.clear();
         if frame.kind() == PART {
             return self.handle_part(frame, now);
         }
+        let kind = frame.kind();
         match self.parts.complete(frame) {
             Ok(frame) => Self::dispatch(frame, &mut self.pending, self.pending_limit),
-            Err(error) => Self::fault(id, error),
+            Err(error) => Self::fault(id, kind, error),
         }
     }
 
@@ -252,7 +255,7 @@ impl Connection {
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
-            return Self::fault(frame.id(), error);
+            return Self::fault(frame.id(), frame.kind(), error);
         }
         if self.parts_begun.is_none() {
             self.parts_begun = Some(now);
@@ -264,7 +267,7 @@ impl Connection {
         let id = frame.id();
         let message = match frame.control() {
             Ok(message) => message,
-            Err(error) => return Self::fault(id, error),
+            Err(error) => return Self::fault(id, frame.kind(), error),
         };
         let is_answered = match ControlMessage::role(frame.kind().tag()) {
             Some(Role::Answered) => true,
@@ -278,6 +281,7 @@ impl Connection {
             if pending.len() == limit {
                 return Step::Answer(Fault {
                     id,
+                    kind: frame.kind(),
                     code: ErrorCode::LimitReached,
                     limit: Limit::Requests,
                     value: limit as u64,
@@ -289,7 +293,7 @@ impl Connection {
         Step::Request { id, message }
     }
 
-    fn fault(id: u64, error: DecodeError) -> Step<'static> {
+    fn fault(id: u64, kind: Kind, error: DecodeError) -> Step<'static> {
         let code = match error.consequence() {
             Consequence::Close(reason) => return Step::Close(reason),
             Consequence::Answer(code) => code,
@@ -299,7 +303,7 @@ impl Connection {
             DecodeError::Unknown(kind) => (Limit::None, kind.0.into(), "message kind"),
             _ => (Limit::None, 0, ""),
         };
-        Step::Answer(Fault { id, code, limit, value, subject })
+        Step::Answer(Fault { id, kind, code, limit, value, subject })
     }
 }
 

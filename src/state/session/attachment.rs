@@ -192,6 +192,10 @@ impl<H> Attachment<H> {
             self.pause_limit = pause_limit(pause_limit_ms);
         }
         if let Some(delivery) = delivery {
+            if self.delivery == Delivery::None {
+                // What went by unseen is not owed: output comes from here on.
+                self.consumed = self.cursor.output;
+            }
             self.delivery = if delivery == Delivery::Screen { Delivery::Log } else { delivery };
         }
         self.tell_terms(AdjustCause::Asked);

@@ -34,18 +34,25 @@ impl<H> Session<H> {
         offset: u64,
         len: usize,
     ) -> Option<(InputVerdict, LedgerId)> {
-        let (turns_done, turns_dropped) = (self.turns_done(), self.turns_dropped);
+        let is_stale = self.is_input_stale(id, turn, offset);
         let attachment = self.attachments.iter_mut().find(|attachment| attachment.id == id)?;
         let (client, window) = (attachment.client, u64::from(attachment.input_window));
         let ledger = self.ledgers.iter_mut().find(|ledger| ledger.client == client)?;
-        let is_stale = turn != attachment.turn(turns_done, turns_dropped)
-            || (attachment.is_refusing && offset > ledger.marks.accepted());
         if is_stale {
             return Some((InputVerdict::Stale, ledger.id));
         }
         attachment.is_refusing = false;
         attachment.note_input(offset.saturating_add(len as u64));
         Some((ledger.marks.handle_input(offset, len, window), ledger.id))
+    }
+
+    /// Whether input was sent before its sender knew better, and is to be dropped without a word:
+    /// for a child that was replaced, or behind bytes that were refused.
+    pub fn is_input_stale(&self, id: AttachmentId, turn: u16, offset: u64) -> bool {
+        let Some(attachment) = self.attachment(id) else { return true };
+        let accepted = self.marks(attachment.client).map_or(0, |marks| marks.accepted());
+        turn != attachment.turn(self.turns_done(), self.turns_dropped)
+            || (attachment.is_refusing && offset > accepted)
     }
 
     /// An attachment's input was refused and it is told so: what it sent meanwhile is no fault.

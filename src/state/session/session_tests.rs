@@ -3,6 +3,7 @@
 use tautline_protocol::{AdjustCause, AttachFlags, Delivery, OutputFlags, limits::OUTPUT_MAX};
 
 use super::*;
+use crate::state::InputVerdict;
 
 const EXITED: Exit = Exit { kind: ExitKind::Code, value: 7 };
 const ALICE: ClientId = [1; 16];
@@ -336,8 +337,24 @@ fn an_acknowledgement_comes_at_once_when_asked_for_or_half_a_window_is_owed() {
     harness.session.handle_applied(ledger, 50, harness.now);
     assert_eq!(harness.send_all(id), [Send::InputApplied { applied: 50 }]);
     harness.session.attachment_mut(id).unwrap().handle_ack_wanted();
-    harness.session.handle_applied(ledger, 1, harness.now);
-    assert_eq!(harness.send_all(id), [Send::InputApplied { applied: 51 }]);
+    harness.session.handle_input(id, 0, 60, 4).unwrap();
+    harness.session.handle_applied(ledger, 14, harness.now);
+    assert_eq!(harness.send_all(id), [Send::InputApplied { applied: 64 }]);
+}
+
+#[test]
+fn input_to_be_acknowledged_at_once_is_so_whatever_was_acknowledged_meanwhile() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    let (_, ledger) = harness.session.handle_input(id, 0, 0, 10).unwrap();
+    harness.session.attachment_mut(id).unwrap().handle_ack_wanted();
+    harness.session.handle_input(id, 0, 10, 5).unwrap();
+    harness.session.handle_applied(ledger, 10, harness.now);
+    harness.print(1);
+    let output = Send::Output { offset: 0, len: 1, flags: 0, input_applied: 10 };
+    assert_eq!(harness.send_all(id), [output]);
+    harness.session.handle_applied(ledger, 5, harness.now);
+    assert_eq!(harness.send_all(id), [Send::InputApplied { applied: 15 }]);
 }
 
 #[test]
@@ -429,4 +446,102 @@ fn a_frame_that_was_not_begun_is_planned_again() {
     let again = harness.session.next_send(attachment, &mut cursor);
     assert!(matches!(first, Some(Send::Output { offset: 0, len: 10, .. })));
     assert!(matches!(again, Some(Send::Output { offset: 0, len: 20, .. })));
+}
+
+#[test]
+fn no_frame_is_part_replay_and_part_live() {
+    let mut harness = Harness::started();
+    harness.print(100);
+    let id = harness.attach(ALICE, from_offset(40));
+    harness.print(20);
+    let frame = |offset, len, flags| Send::Output { offset, len, flags, input_applied: 0 };
+    let expected = [frame(40, 60, OutputFlags::REPLAY), frame(100, 20, 0)];
+    assert_eq!(harness.send_all(id), expected);
+}
+
+#[test]
+fn whoever_comes_late_to_an_ephemeral_session_is_told_its_end_as_well() {
+    let mut harness = Harness::ephemeral();
+    harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(10);
+    harness.exit();
+    let late = harness.attach(BOB, from_offset(0));
+    let sends = harness.send_all(late);
+    assert!(matches!(sends[..2], [Send::Output { len: 10, .. }, Send::Exited { .. }]));
+    assert_eq!(sends[2..], [Send::Detached { reason: DetachReason::Ended, offset: 10 }]);
+}
+
+#[test]
+fn whoever_leaves_an_ended_session_does_not_wait_for_its_last_output() {
+    let mut harness = Harness::ephemeral();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(50_000);
+    harness.exit();
+    assert_eq!(output_bytes(&harness.send_all(id)), 20_000, "no credit for more");
+    harness.session.handle_detach(id, DetachReason::Asked);
+    let detached = Send::Detached { reason: DetachReason::Asked, offset: 20_000 };
+    assert_eq!(harness.send_all(id), [detached]);
+}
+
+#[test]
+fn no_window_is_larger_than_the_log() {
+    let mut harness = Harness::started();
+    let wide = AttachTerms { window: 1 << 20, ..terms(Delivery::Lossless) };
+    let id = harness.attach(ALICE, wide);
+    assert_eq!(harness.session.attachment(id).unwrap().window(), 100_000);
+    let attachment = harness.session.attachment_mut(id).unwrap();
+    attachment.handle_adjust(0, 1 << 20, 0, None);
+    assert_eq!(harness.print(1 << 20), 100_000);
+    assert_eq!(harness.session.log().start(), 0, "nothing it is owed was lost");
+}
+
+#[test]
+fn a_hold_that_begins_without_output_ends_in_time_as_well() {
+    let mut harness = Harness::started();
+    harness.print(50_000);
+    let terms = AttachTerms { delivery: Delivery::Lossless.to_wire(), ..from_offset(0) };
+    let id = harness.attach(ALICE, terms);
+    assert_eq!(harness.session.read_budget(), 0);
+    harness.session.handle_reader_held(harness.now);
+    assert_eq!(harness.session.deadline(), Some(harness.now + Duration::from_secs(2)));
+    let attachment = harness.session.attachment_mut(id).unwrap();
+    attachment.handle_adjust(0, 0, 0, None);
+    harness.wait(Duration::from_secs(2));
+    let attachment = harness.session.attachment(id).unwrap();
+    assert_eq!(attachment.delivery(), Delivery::Log, "asking for other terms gains no time");
+}
+
+#[test]
+fn last_words_are_read_when_hold_and_grace_end_together() {
+    let mut harness = Harness::started();
+    let limit = EXIT_GRACE.as_millis() as u32;
+    let holder = AttachTerms { pause_limit_ms: limit, ..terms(Delivery::Lossless) };
+    harness.attach(ALICE, holder);
+    harness.print(20_000);
+    harness.session.handle_exit(EXITED, harness.now);
+    harness.wait(EXIT_GRACE);
+    assert!(harness.session.is_live(), "until now nobody could read them");
+    assert_eq!(harness.print(4), 4);
+    harness.wait(EXIT_GRACE);
+    assert!(!harness.session.is_live());
+}
+
+#[test]
+fn whoever_is_too_far_behind_to_be_told_all_ends_is_told_each_once_and_may_type() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    let last = 77 + TURNS_MAX as u64 + 3;
+    for epoch in 78..=last {
+        harness.print(1);
+        harness.exit();
+        harness.session.handle_started(epoch, 1);
+    }
+    let ended =
+        |send: &Send| if let Send::Exited { epoch, .. } = send { Some(*epoch) } else { None };
+    let sends = harness.send_all(id);
+    let ends = sends.iter().filter_map(ended).collect::<Vec<_>>();
+    assert_eq!(ends, (last - TURNS_MAX as u64..last).collect::<Vec<_>>());
+    assert_eq!(output_bytes(&sends) as u64, last - 77);
+    let (verdict, _) = harness.session.handle_input(id, TURNS_MAX as u16, 0, 1).unwrap();
+    assert_eq!(verdict, InputVerdict::Accept { skip: 0 }, "it counts what it was told");
 }
