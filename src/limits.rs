@@ -57,3 +57,6 @@ pub const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_millis
 
 /// How long the slot kept for administration is lent.
 pub const ADMIN_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long a session outlives the client that owns it.
+pub const OWNER_GRACE: std::time::Duration = std::time::Duration::from_secs(30);

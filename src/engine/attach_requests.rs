@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tautline_protocol::{
     ArchivedAttach, ArchivedSpawn, AttachFlags, AttachTerms, Attached as AttachedReply,
     EngineMessage, ErrorCode, Limit, RestartPolicy, Rights, SizePolicy, SpawnFlags, Spawned,
-    SpawnedFlags, WindowSize,
+    SpawnedFlags, View, WindowSize,
 };
 
 use super::{
@@ -58,6 +58,9 @@ impl Client {
         spawn: &ArchivedSpawn<'static>,
     ) -> Result<(Arc<SessionHost>, bool), Failure> {
         let flags = spawn.flags.to_native();
+        if spawn.restart != RestartPolicy::Never.to_wire() {
+            return Err(Failure::unsupported("restart a child that ended"));
+        }
         let has = |flag| flags & flag != 0;
         let name = match text(&spawn.name) {
             name if name.is_empty() => self.engine.free_name("session"),
@@ -69,7 +72,7 @@ impl Client {
             cwd: spawn.cwd.to_vec(),
             is_raw: has(SpawnFlags::RAW),
             is_login: has(SpawnFlags::LOGIN),
-            restart: RestartPolicy::from_wire(spawn.restart).unwrap_or(RestartPolicy::Never),
+            restart: RestartPolicy::Never,
         };
         if let Ok(host) = self.engine.session(&name) {
             return self.reuse_session(host, recipe, &name, has(SpawnFlags::IF_ABSENT));
@@ -123,7 +126,11 @@ impl Client {
             .require(Rights::VIEW)
             .and_then(|()| self.check_terms(&terms))
             .and_then(|()| self.engine.session(&text(&attach.name)))
-            .and_then(|host| self.attach(id, host, &terms, attach.epoch.to_native(), size));
+            .and_then(|host| {
+                self.attach(id, Arc::clone(&host), &terms, attach.epoch.to_native(), size)?;
+                host.lock().recipe.refresh_env(&attach.env);
+                Ok(())
+            });
         match outcome {
             Ok(()) => Next::Continue,
             Err(mut failure) => {
@@ -136,6 +143,9 @@ impl Client {
     fn check_terms(&self, terms: &AttachTerms) -> Result<(), Failure> {
         if terms.attachment == 0 {
             return Ok(());
+        }
+        if terms.view == View::Snapshot.to_wire() {
+            return Err(Failure::unsupported("make a snapshot of a screen"));
         }
         if self.attached(terms.attachment).is_ok() {
             let text = "this connection uses that attachment number already";

@@ -39,8 +39,9 @@ impl Failure {
         Self { limit, value, ..Self::new(ErrorCode::LimitReached, text) }
     }
 
-    pub(super) fn unsupported() -> Self {
-        Self::new(ErrorCode::Unsupported, "this engine does not do that yet")
+    /// `what` completes the sentence: this engine cannot ... yet.
+    pub(super) fn unsupported(what: &str) -> Self {
+        Self::new(ErrorCode::Unsupported, format!("this engine cannot {what} yet"))
     }
 
     pub(super) fn not_permitted(right: u32) -> Self {

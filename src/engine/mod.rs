@@ -15,6 +15,7 @@ mod client_handle;
 mod client_task;
 mod config;
 mod failure;
+mod input_requests;
 mod outbox;
 mod output_batch;
 mod plugin_path;

@@ -10,15 +10,15 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tautline_protocol::{DetachReason, RestartPolicy, WindowSize, entries};
+use tautline_protocol::{AttachFlags, DetachReason, RestartPolicy, WindowSize, entries};
 use tokio::sync::{Notify, mpsc};
 
 use super::{
     Engine, client_handle::ClientHandle, failure::Failure, pty_reader, pty_writer,
-    pty_writer::PtyCommand, session_timer,
+    pty_writer::PtyCommand, requests::Attached, session_timer,
 };
 use crate::{
-    limits::PTY_COMMANDS_MAX,
+    limits::{OWNER_GRACE, PTY_COMMANDS_MAX, SHUTDOWN_GRACE},
     pty::{Child, ChildCommand, Controller, spawn},
     state::{AttachmentId, Session, SessionTerms},
 };
@@ -140,8 +140,23 @@ impl SessionHost {
         }
     }
 
+    /// A client left or was lost. A session that belongs to a client who stays away is hung up.
+    pub(super) fn leave(self: &Arc<Self>, attached: &Attached) {
+        let was_owned = self.lock().is_owned();
+        self.forget(attached.id);
+        if was_owned && !self.lock().is_owned() {
+            let host = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(OWNER_GRACE).await;
+                if !host.lock().is_owned() {
+                    host.stop(libc::SIGHUP, SHUTDOWN_GRACE).await;
+                }
+            });
+        }
+    }
+
     /// Ends an attachment whose connection is gone or whose end was told.
-    pub(super) fn forget(&self, id: AttachmentId) {
+    fn forget(&self, id: AttachmentId) {
         let mut core = self.lock();
         core.session.forget(id);
         let size = core.session.handle_sizes_changed();
@@ -210,6 +225,12 @@ impl SessionCore {
         }
     }
 
+    /// Whether somebody attached owns the session.
+    fn is_owned(&self) -> bool {
+        let owns = |flags: u32| flags & AttachFlags::OWNER != 0;
+        self.session.attachments().iter().any(|attachment| owns(attachment.flags()))
+    }
+
     /// Wakes every client that there is something to send to.
     pub(super) fn wake_due(&self) {
         for attachment in self.session.attachments() {
@@ -258,6 +279,18 @@ impl SessionCore {
 }
 
 impl Recipe {
+    /// Takes over variables for children started later.
+    pub(super) fn refresh_env(&mut self, changes: &[u8]) {
+        for change in entries(changes) {
+            let name = change.split_inclusive(|&byte| byte == b'=').next().unwrap_or_default();
+            let is_other = |entry: &&[u8]| !entry.starts_with(name);
+            let mut env: Vec<u8> =
+                entries(&self.env).filter(is_other).flat_map(terminated).collect();
+            env.extend(terminated(change));
+            self.env = env;
+        }
+    }
+
     fn command(&self, engine: &Engine, session: &str) -> Result<ChildCommand, Failure> {
         let mut env: Vec<(OsString, OsString)> = entries(&self.env).filter_map(variable).collect();
         let mut set = |name: &str, value: &OsStr| {
@@ -289,6 +322,11 @@ impl Recipe {
         let args = argv.collect();
         Ok(ChildCommand { program, arg0, args, env, cwd, is_raw: self.is_raw })
     }
+}
+
+/// An entry as it stands in a list.
+fn terminated(entry: &[u8]) -> Vec<u8> {
+    [entry, b"\0"].concat()
 }
 
 fn variable(entry: &[u8]) -> Option<(OsString, OsString)> {

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tautline_protocol::{
     ArchivedAdjust, ArchivedControlMessage, ArchivedKick, ArchivedResize, ArchivedShutdown,
     ArchivedSignal, ArchivedStop, AttachFlags, Delivery, DetachReason, ErrorCode, KickFlags, Limit,
-    RemoveFlags, Rights, ShutdownFlags, SignalTarget, SizePolicy, UNCHANGED, WindowSize,
+    LogsFlags, RemoveFlags, Rights, ShutdownFlags, SignalFlags, SignalTarget, SizePolicy,
+    UNCHANGED, WindowSize,
 };
 
 use super::{
@@ -53,6 +54,10 @@ impl Client {
             ArchivedControlMessage::Logs(logs) => {
                 let logs = logs.get();
                 let host = self.require(Rights::VIEW);
+                let host = host.and_then(|()| match logs.flags.to_native() & LogsFlags::FOLLOW {
+                    0 => Ok(()),
+                    _ => Err(Failure::unsupported("follow a log")),
+                });
                 let host = host.and_then(|()| self.engine.session(&text(&logs.name)));
                 return self.stream(id, host.map(|host| ReplyStream::logs(id, host, logs)));
             }
@@ -61,7 +66,7 @@ impl Client {
             ArchivedControlMessage::Cancel(cancel) => {
                 return self.handle_cancel(cancel.get().target.to_native());
             }
-            _ => Err(Failure::unsupported()),
+            _ => Err(Failure::unsupported("answer that request")),
         };
         self.answer(id, outcome)
     }
@@ -142,6 +147,9 @@ impl Client {
 
     fn handle_signal(&self, signal: &ArchivedSignal<'static>) -> Result<u64, Failure> {
         self.require(Rights::SIGNAL)?;
+        if signal.flags.to_native() & SignalFlags::DROP_INPUT != 0 {
+            return Err(Failure::unsupported("drop queued input"));
+        }
         let host = self.engine.session(&text(&signal.name))?;
         let running = host.lock().running.clone();
         let Some(running) = running else {

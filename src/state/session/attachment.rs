@@ -72,7 +72,7 @@ impl<H> Attachment<H> {
             request,
             number: terms.attachment,
             handle,
-            flags: terms.flags & !(AttachFlags::TAKE_OVER | AttachFlags::DETACH_OTHERS),
+            flags: terms.flags & GRANTED,
             delivery,
             window: terms.window,
             window_max: 0,
@@ -183,7 +183,7 @@ impl<H> Attachment<H> {
         delivery: Option<Delivery>,
     ) {
         if flags != UNCHANGED_FLAGS {
-            self.flags = flags & !(AttachFlags::TAKE_OVER | AttachFlags::DETACH_OTHERS);
+            self.flags = flags & GRANTED;
         }
         if window != 0 {
             self.window = window.min(self.window_max);
@@ -297,6 +297,9 @@ impl<H> Attachment<H> {
         self.adjust_cause = cause;
     }
 }
+
+/// Flags that can be granted today; roles are asked for, but not given out yet.
+const GRANTED: u32 = AttachFlags::READ_ONLY | AttachFlags::OWNER;
 
 /// How long a lossless subscriber may hold the child unless it says otherwise.
 const PAUSE_LIMIT_DEFAULT: Duration = Duration::from_secs(2);
