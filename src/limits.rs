@@ -60,3 +60,21 @@ pub const ADMIN_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// How long a session outlives the client that owns it.
 pub const OWNER_GRACE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Sessions any engine may host: more names of full length would not fit one `Sessions` answer.
+pub const SESSIONS_MAX: usize = 4000;
+
+/// Output a session log may hold at its maker's choice, in bytes: what a client may pin per
+/// session.
+pub const LOG_SIZE_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Clients whose input one session keeps count of; one more is refused with `LimitReached`.
+///
+/// Each may have its input window queued, also after it left: at most 16 MiB a session.
+pub const LEDGERS_MAX: usize = 256;
+
+/// Frames one client may have handled before others get their turn.
+pub const FRAMES_A_TURN: usize = 64;
+
+/// How long to wait before trying again when there is no descriptor to wait with.
+pub const DESCRIPTOR_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);

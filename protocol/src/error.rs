@@ -362,6 +362,8 @@ choice! {
         Descriptors = 11,
         /// Processes.
         Processes = 12,
+        /// Bytes of a session log.
+        LogSize = 13,
     }
 }
 

@@ -72,7 +72,7 @@ impl AttachOptions {
 /// What the engine granted.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct AttachedInfo {
+pub struct Granted {
     /// [`AttachFlags`](tautline_protocol::AttachFlags) granted.
     pub flags: u32,
     /// How output comes.
@@ -95,7 +95,7 @@ pub struct AttachedInfo {
     pub size_policy: SizePolicy,
 }
 
-impl From<&ArchivedAttached> for AttachedInfo {
+impl From<&ArchivedAttached> for Granted {
     fn from(attached: &ArchivedAttached) -> Self {
         Self {
             flags: attached.flags.to_native(),
@@ -165,7 +165,7 @@ impl<'a> PendingAttachment<'a> {
         let line = &self.client.handle.line;
         let frame = replies.recv().await.ok_or_else(|| refusal_or_lost(line, None))?;
         let attached = match frame.frame().engine() {
-            Ok(ArchivedEngineMessage::Attached(attached)) => AttachedInfo::from(attached.get()),
+            Ok(ArchivedEngineMessage::Attached(attached)) => Granted::from(attached.get()),
             other => return Err(refusal_or_lost(line, other.ok())),
         };
         self.is_done = true;

@@ -35,7 +35,7 @@ pub enum ConnectFailure {
 
 /// What an engine said about a request it refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ErrorInfo {
+pub struct EngineError {
     /// What it is; `Internal` for a code of a later version.
     pub code: ErrorCode,
     /// Whose doing.
@@ -50,7 +50,7 @@ pub struct ErrorInfo {
     pub text: String,
 }
 
-impl From<&ArchivedErrorReply<'_>> for ErrorInfo {
+impl From<&ArchivedErrorReply<'_>> for EngineError {
     fn from(error: &ArchivedErrorReply<'_>) -> Self {
         Self {
             code: ErrorCode::from_wire(error.code.to_native()).unwrap_or(ErrorCode::Internal),
@@ -69,7 +69,7 @@ impl From<&ArchivedErrorReply<'_>> for ErrorInfo {
 pub enum RequestError {
     /// The engine refused it or failed at it.
     #[error("{}", .0.text)]
-    Refused(ErrorInfo),
+    Refused(EngineError),
     /// The connection was lost before an answer came: it may have been done or not.
     #[error("the connection to the daemon was lost")]
     Lost,
@@ -89,7 +89,7 @@ pub enum SendError {
     #[error("{}", .info.text)]
     Refused {
         /// What it said.
-        info: ErrorInfo,
+        info: EngineError,
         /// Bytes of this call that were written before.
         applied: u64,
     },

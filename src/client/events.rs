@@ -14,7 +14,7 @@ use tautline_protocol::{
 use tokio::sync::Notify;
 
 use super::{
-    attach::AttachedInfo,
+    attach::Granted,
     connection_task::Handle,
     error::{LineEnd, RecvError},
     input::InputState,
@@ -89,7 +89,7 @@ pub struct Events {
     handle: Arc<Handle>,
     inbox: Arc<Inbox>,
     number: u32,
-    attached: AttachedInfo,
+    attached: Granted,
     batch: Batch,
     at: usize,
     consumed: u64,
@@ -130,7 +130,7 @@ impl Events {
         handle: Arc<Handle>,
         inbox: Arc<Inbox>,
         number: u32,
-        attached: AttachedInfo,
+        attached: Granted,
     ) -> Self {
         let consumed = attached.output_offset;
         Self {
@@ -147,7 +147,7 @@ impl Events {
     }
 
     /// What the engine granted.
-    pub const fn attached(&self) -> &AttachedInfo {
+    pub const fn attached(&self) -> &Granted {
         &self.attached
     }
 

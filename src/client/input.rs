@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::{
     connection_task::Handle,
-    error::{ErrorInfo, SendError},
+    error::{EngineError, SendError},
     events::Inbox,
 };
 
@@ -38,7 +38,7 @@ struct Marks {
     applied: u64,
     window: u64,
     turn: u16,
-    refused: Option<ErrorInfo>,
+    refused: Option<EngineError>,
     is_ended: bool,
     is_lost: bool,
 }
@@ -218,7 +218,7 @@ impl InputState {
                     // Not attached yet: it answers the request to attach.
                     return false;
                 }
-                marks.refused = Some(ErrorInfo::from(error.get()));
+                marks.refused = Some(EngineError::from(error.get()));
             }
             ArchivedEngineMessage::Attached(attached) => {
                 self.handle_attached(attached.get());

@@ -18,8 +18,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use tautline_protocol::{ClientHello, EngineHello, Purpose, Rights};
 
-pub use attach::{AttachOptions, AttachedInfo};
-pub use error::{ConnectFailure, ErrorInfo, RecvError, RequestError, SendError};
+pub use attach::{AttachOptions, Granted};
+pub use error::{ConnectFailure, EngineError, RecvError, RequestError, SendError};
 pub use events::{Event, Events};
 pub use input::Input;
 pub use session_types::{LogRange, PongTimes, SessionStatus, SpawnRequest, SpawnedSession};

@@ -53,10 +53,12 @@ impl Outgoing {
             Ok(size) => self.send_bytes(stream, &frame[..size]),
             Err(EncodeError::NeedsParts { .. }) => {
                 let mut parts = PartWriter::new(id, message).map_err(|_| Unsent::TooLarge)?;
+                // All at once: another message's parts must not come in between.
+                let mut frames = Vec::new();
                 while let Some(size) = parts.next_frame(&mut frame).map_err(|_| Unsent::TooLarge)? {
-                    self.send_bytes(stream, &frame[..size])?;
+                    frames.extend_from_slice(&frame[..size]);
                 }
-                Ok(())
+                self.send_bytes(stream, &frames)
             }
             Err(_) => Err(Unsent::TooLarge),
         }

@@ -14,7 +14,7 @@ use tautline_protocol::{
 use tokio::sync::mpsc;
 
 use super::{
-    AttachOptions, Client, ErrorInfo, Events, Input, LogRange, PongTimes, RequestError,
+    AttachOptions, Client, EngineError, Events, Input, LogRange, PongTimes, RequestError,
     SessionStatus, SpawnRequest, SpawnedSession,
     attach::PendingAttachment,
     connection_task::{Line, RequestFailed},
@@ -325,7 +325,7 @@ pub(super) fn refusal_or_lost(
 ) -> RequestError {
     match message {
         Some(ArchivedEngineMessage::Error(error)) => {
-            RequestError::Refused(ErrorInfo::from(error.get()))
+            RequestError::Refused(EngineError::from(error.get()))
         }
         _ => line.end().unwrap_or(LineEnd::Lost).into(),
     }

@@ -19,6 +19,7 @@ impl Client {
         // Whoever gives no id is a client of its own, on this connection only.
         let is_anonymous = hello.client_id == [0; 16];
         self.id = if is_anonymous { crate::sys::random_bytes() } else { hello.client_id };
+        self.handle.set_client(self.id);
         self.rights = hello.rights & Rights::ALL;
         let welcome = EngineHello {
             version: VERSION,
@@ -46,7 +47,8 @@ impl Client {
         EngineHello {
             engine_id: self.engine.id,
             clock: self.engine.clock,
-            resume_grace_ms: config.resume_grace.as_millis() as u32,
+            // Nothing is kept for a client that was lost: resuming is not built yet.
+            resume_grace_ms: 0,
             clients_limit: config.clients_limit,
             attachments_limit: config.attachments_limit,
             ..EngineHello::default()

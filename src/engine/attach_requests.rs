@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tautline_protocol::{
     ArchivedAttach, ArchivedSpawn, AttachFlags, AttachTerms, Attached as AttachedReply,
-    EngineMessage, ErrorCode, Limit, RestartPolicy, Rights, SizePolicy, SpawnFlags, Spawned,
-    SpawnedFlags, View, WindowSize,
+    EngineMessage, ErrorCode, Limit, Purpose, RestartPolicy, Rights, SizePolicy, SpawnFlags,
+    Spawned, SpawnedFlags, View, WindowSize,
 };
 
 use super::{
@@ -81,7 +81,15 @@ impl Client {
         let asked = WindowSize::from(&spawn.size);
         let log_size = match spawn.log_size.to_native() {
             0 => self.engine.config.log_size,
-            size => size as usize,
+            size if size as usize <= self.engine.config.log_size_limit => size as usize,
+            _ => {
+                let limit = self.engine.config.log_size_limit as u64;
+                return Err(Failure::limit(
+                    Limit::LogSize,
+                    limit,
+                    "the log asked for is too large",
+                ));
+            }
         };
         let terms = SessionTerms {
             log_size,
@@ -143,6 +151,13 @@ impl Client {
     fn check_terms(&self, terms: &AttachTerms) -> Result<(), Failure> {
         if terms.attachment == 0 {
             return Ok(());
+        }
+        if terms.flags & AttachFlags::DETACH_OTHERS != 0 {
+            self.require(Rights::TYPE)?;
+        }
+        if self.admitted == Some(Purpose::Admin) {
+            let text = "the slot kept for administration cannot attach";
+            return Err(Failure::new(ErrorCode::NotPermitted, text));
         }
         if terms.view == View::Snapshot.to_wire() {
             return Err(Failure::unsupported("make a snapshot of a screen"));

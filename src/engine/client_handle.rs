@@ -7,6 +7,7 @@ use tautline_protocol::CloseReason;
 use tokio::sync::Notify;
 
 use super::failure::Failure;
+use crate::state::ClientId;
 
 /// One connected client, as others see it.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) struct ClientHandle {
 /// What waits for the client's task. Bounded: completions by the requests it may have pending.
 #[derive(Debug, Default)]
 struct Mailbox {
+    client: ClientId,
     completions: VecDeque<Completion>,
     close: Option<CloseReason>,
 }
@@ -42,6 +44,15 @@ impl ClientHandle {
 
     pub(super) async fn woken(&self) {
         self.notify.notified().await;
+    }
+
+    /// Who it is, once its hello was answered.
+    pub(super) fn client(&self) -> ClientId {
+        self.mailbox.lock().client
+    }
+
+    pub(super) fn set_client(&self, client: ClientId) {
+        self.mailbox.lock().client = client;
     }
 
     /// Ends the connection, with the first reason given.

@@ -13,7 +13,9 @@ use std::{
     time::Instant,
 };
 
-use tautline_protocol::{CloseReason, EngineMessage, Goodbye, ReceiveBuffer, Refusal};
+use tautline_protocol::{
+    ArchivedControlMessage, CloseReason, EngineMessage, Goodbye, ReceiveBuffer, Refusal,
+};
 use tokio::time::Sleep;
 
 use super::{
@@ -23,6 +25,7 @@ use super::{
 };
 use crate::{
     latency::Stage,
+    limits::FRAMES_A_TURN,
     state::{Connection, Expiry, Step},
     transport::Stream,
 };
@@ -31,7 +34,6 @@ use crate::{
 pub(super) async fn run<S: Stream>(engine: Arc<Engine>, stream: S) {
     let mut task = ClientTask::new(engine, stream);
     task.run().await;
-    task.client.leave();
 }
 
 struct ClientTask<S> {
@@ -45,6 +47,8 @@ struct ClientTask<S> {
     held_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Instant>,
+    /// Since others had their turn; requests that take their time count for many.
+    frames_handled: usize,
 }
 
 enum Happened {
@@ -72,6 +76,7 @@ impl<S: Stream> ClientTask<S> {
             held_since: None,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             timer_at: None,
+            frames_handled: 0,
         }
     }
 
@@ -80,6 +85,10 @@ impl<S: Stream> ClientTask<S> {
             if self.send().is_err() || self.is_finished() {
                 return;
             }
+            if self.frames_handled >= FRAMES_A_TURN {
+                self.frames_handled = 0;
+                tokio::task::yield_now().await;
+            }
             if self.is_held && !self.is_blocked {
                 if self.take_in(Instant::now()).await.is_err() {
                     return;
@@ -87,7 +96,8 @@ impl<S: Stream> ClientTask<S> {
                 continue;
             }
             match self.wait().await {
-                Happened::Received(0) | Happened::Lost => return,
+                Happened::Received(0) => return self.finish().await,
+                Happened::Lost => return,
                 Happened::Received(count) => {
                     self.buffer.advance(count);
                     if self.take_in(Instant::now()).await.is_err() {
@@ -103,6 +113,23 @@ impl<S: Stream> ClientTask<S> {
                 }
             }
         }
+    }
+
+    /// The peer has said its last word: it still gets its answers, for as long as a goodbye may
+    /// take.
+    async fn finish(&mut self) {
+        if self.buffer.is_mid_frame() || !self.connection.is_ready() {
+            return;
+        }
+        self.client.leave_sessions();
+        let limit = self.client.engine.config.deadlines.closing;
+        let answers = async {
+            while self.send().is_ok() && self.is_blocked && self.stream.writable().await.is_ok() {
+                self.is_blocked = false;
+            }
+        };
+        // A peer that does not read them in time does not want them.
+        tokio::time::timeout(limit, answers).await.ok();
     }
 
     /// Sends replies and output until there is nothing more or the peer does not read.
@@ -185,6 +212,10 @@ impl<S: Stream> ClientTask<S> {
         self.is_held = false;
         let mut frames = 0;
         loop {
+            if self.frames_handled >= FRAMES_A_TURN {
+                self.hold(received);
+                break;
+            }
             if self.client.outbox.room() < REPLY_ROOM.max(self.buffer.len().min(ROOM_MAX)) {
                 self.hold(received);
                 break;
@@ -199,6 +230,7 @@ impl<S: Stream> ClientTask<S> {
                 self.client.engine.latency.record(Stage::ReceivedToDecoded, took);
             }
             frames += 1;
+            self.frames_handled += cost_of(&step);
             let next = match step {
                 Step::Hello(hello) => self.client.handle_hello(&hello),
                 Step::Request { id, message } => {
@@ -295,6 +327,18 @@ impl<S: Stream> ClientTask<S> {
                 Ok(())
             }
         }
+    }
+}
+
+/// How many frames a message counts for: some take as long as many others.
+fn cost_of(step: &Step<'_>) -> usize {
+    use ArchivedControlMessage::{Input, Logs, Ping, Spawn, Status};
+
+    match step {
+        Step::Request { message: Spawn(_) | Logs(_), .. } => FRAMES_A_TURN,
+        Step::Request { message: Status(_), .. } => FRAMES_A_TURN / 4,
+        Step::Request { message: Input(_) | Ping(_), .. } => 1,
+        _ => 2,
     }
 }
 

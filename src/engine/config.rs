@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{limits, state::Deadlines};
+use crate::{limits, limits::SESSIONS_MAX, state::Deadlines};
 
 /// How an engine behaves. Checked once, when it is bound.
 #[derive(Clone, Debug)]
@@ -21,10 +21,10 @@ pub struct ServerConfig {
     pub input_window: u32,
     /// Output a session log holds unless its maker chooses, in bytes. Default 1 MiB.
     pub log_size: usize,
+    /// Output a session log may hold if its maker chooses, in bytes. Default 64 MiB.
+    pub log_size_limit: usize,
     /// How long a client may take over its hello, a frame, and a goodbye. Default 5 s, 5 s, 1 s.
     pub deadlines: Deadlines,
-    /// How long marks of a lost client are kept. Default 60 s.
-    pub resume_grace: Duration,
     /// How long children may take to end at shutdown before they are killed. Default 400 ms.
     pub shutdown_grace: Duration,
     /// The only directory plugins may be loaded from; `None` allows none.
@@ -42,8 +42,8 @@ impl Default for ServerConfig {
             sessions_limit: limits::SESSIONS_LIMIT,
             input_window: limits::INPUT_WINDOW,
             log_size: limits::LOG_SIZE,
+            log_size_limit: limits::LOG_SIZE_LIMIT,
             deadlines: Deadlines::default(),
-            resume_grace: Duration::from_secs(60),
             shutdown_grace: limits::SHUTDOWN_GRACE,
             plugin_directory: None,
             lock_directory: None,
@@ -68,6 +68,12 @@ pub enum ConfigError {
         /// The least that works.
         least: usize,
     },
+    /// The names of so many sessions would not fit one answer.
+    #[error("sessions_limit is {given}; the most is {SESSIONS_MAX}")]
+    SessionsLimit {
+        /// The limit configured.
+        given: usize,
+    },
     /// The log is smaller than the wire allows to ask for, or larger.
     #[error("log_size is {given}; it may be {least} to {most}")]
     LogSize {
@@ -90,6 +96,9 @@ impl ServerConfig {
         }
         if (self.input_window as usize) < INPUT_MAX {
             return Err(ConfigError::InputWindow { given: self.input_window, least: INPUT_MAX });
+        }
+        if self.sessions_limit > SESSIONS_MAX {
+            return Err(ConfigError::SessionsLimit { given: self.sessions_limit });
         }
         if !(LOG_SIZE_MIN as usize..=LOG_SIZE_MAX as usize).contains(&self.log_size) {
             return Err(ConfigError::LogSize {

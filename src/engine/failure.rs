@@ -70,6 +70,10 @@ impl From<AttachError> for Failure {
     fn from(error: AttachError) -> Self {
         let (code, value) = match error {
             AttachError::EpochChanged { current } => (ErrorCode::EpochChanged, current),
+            AttachError::TooManyClients { limit } => {
+                let limit = limit as u64;
+                return Self::limit(Limit::Marks, limit, "too many clients typed into the session");
+            }
             AttachError::FutureOffset { asked, .. } => (ErrorCode::InvalidOffset, asked),
         };
         Self { value, ..Self::new(code, error.to_string()) }

@@ -8,12 +8,21 @@ use super::session_host::SessionHost;
 use crate::{pty::Controller, state::READ_TURN};
 
 /// Reads until the terminal is closed or `hangup` says to let go.
-pub(super) async fn run(host: Arc<SessionHost>, controller: Controller, hangup: Arc<Notify>) {
+pub(super) async fn run(
+    host: Arc<SessionHost>,
+    controller: Controller,
+    hangup: Arc<Notify>,
+    epoch: u64,
+) {
     tokio::select! {
         () = read_all(&host, &controller) => {}
         () = hangup.notified() => {}
     }
     let mut core = host.lock();
+    // The next child may run already: its output has not ended.
+    if core.session.epoch() != epoch {
+        return;
+    }
     core.session.handle_output_end();
     core.wake_all();
     let is_over = !core.session.is_live();

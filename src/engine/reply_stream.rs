@@ -20,9 +20,15 @@ pub(super) struct ReplyStream {
 }
 
 enum Rest {
-    Sessions(Option<String>),
+    /// One message, all of it in `parts`.
+    Message,
+    Sessions(Arc<Engine>),
     Status(VecDeque<Arc<SessionHost>>),
-    Logs { host: Arc<SessionHost>, from: u64, end: u64 },
+    Logs {
+        host: Arc<SessionHost>,
+        from: u64,
+        end: u64,
+    },
     Cancelled,
     Finished,
 }
@@ -31,10 +37,14 @@ enum Rest {
 const CHUNK: usize = PAYLOAD_MAX - 40;
 
 impl ReplyStream {
-    pub(super) fn sessions(id: u64, engine: &Engine) -> Self {
-        let hosts = engine.sessions();
-        let names = hosts.iter().map(|host| host.lock().name.clone() + "\0").collect();
-        Self { id, rest: Rest::Sessions(Some(names)), parts: None }
+    /// One message that did not fit at once.
+    pub(super) fn message(id: u64, message: EngineMessage<'_>) -> Self {
+        let parts = PartWriter::new(id, message).expect("a pong is as short as its ping");
+        Self { id, rest: Rest::Message, parts: Some(parts) }
+    }
+
+    pub(super) const fn sessions(id: u64, engine: Arc<Engine>) -> Self {
+        Self { id, rest: Rest::Sessions(engine), parts: None }
     }
 
     pub(super) fn status(id: u64, hosts: Vec<Arc<SessionHost>>) -> Self {
@@ -78,9 +88,12 @@ impl ReplyStream {
             }
         }
         match &mut self.rest {
-            Rest::Sessions(names) => {
-                let names = names.take().unwrap_or_default();
-                let count = names.matches('\0').count() as u32;
+            Rest::Message => true,
+            Rest::Sessions(engine) => {
+                let hosts = engine.sessions();
+                let count = hosts.len() as u32;
+                let name = |host: &Arc<SessionHost>| host.lock().name.clone() + "\0";
+                let names: String = hosts.iter().map(name).collect();
                 let names = names.as_bytes().into();
                 self.rest = Rest::Finished;
                 self.start(outbox, EngineMessage::Sessions(Sessions { count, names }));
@@ -128,7 +141,7 @@ impl ReplyStream {
             size_policy: session.size_policy().to_wire(),
             restart: core.recipe.restart.to_wire(),
             name: core.name.as_str().into(),
-            command: core.recipe.argv.as_slice().into(),
+            command: shown(&core.recipe.argv).into(),
             cwd: cwd.as_slice().into(),
             foreground: foreground.as_slice().into(),
             title: b"".into(),
@@ -174,6 +187,16 @@ impl ReplyStream {
         outbox.push_with(|bytes| parts.next_frame(bytes).expect("a frame fits").unwrap_or(0));
         self.parts = Some(parts);
     }
+}
+
+/// Most bytes of a command line that a description shows.
+const COMMAND_SHOWN: usize = 64 * 1024;
+
+/// As many whole arguments as a description shows, so that it always fits a message.
+fn shown(argv: &[u8]) -> &[u8] {
+    let cut = &argv[..argv.len().min(COMMAND_SHOWN)];
+    let end = cut.iter().rposition(|&byte| byte == 0).map_or(0, |at| at + 1);
+    &cut[..end]
 }
 
 const _: () = assert!(CHUNK < FRAME_MAX);

@@ -68,12 +68,14 @@ impl Client {
         }
     }
 
-    /// Undoes what the client's presence did.
-    pub(super) fn leave(&mut self) {
-        self.engine.client_left(&self.handle);
+    /// Leaves every session it is attached to.
+    pub(super) fn leave_sessions(&mut self) {
         for attached in self.attachments.drain(..) {
             attached.host.leave(&attached);
         }
+    }
+
+    fn give_slot_back(&self) {
         match self.admitted {
             Some(Purpose::Admin) => self.engine.is_admin_admitted.store(0, Ordering::Relaxed),
             Some(_) => {
@@ -94,26 +96,23 @@ impl Client {
             ArchivedControlMessage::Input(input) => {
                 return self.handle_input(id, input.get(), received).await;
             }
-            ArchivedControlMessage::Keys(keys) => return self.handle_keys(id, keys.get()),
+            ArchivedControlMessage::Keys(keys) => self.handle_keys(id, keys.get()),
             ArchivedControlMessage::Consumed(consumed) => {
                 let consumed = consumed.get();
                 let (number, offset) =
                     (consumed.attachment.to_native(), consumed.offset.to_native());
-                return self.handle_consumed(number, offset);
+                self.handle_consumed(number, offset)
             }
             ArchivedControlMessage::Ping(ping) => self.handle_ping(id, ping.get(), received),
-            ArchivedControlMessage::Disconnect(_) => return Next::Close(CloseReason::Requested),
-            ArchivedControlMessage::Pong(_) | ArchivedControlMessage::Part(_) => {
-                return Next::Continue;
-            }
+            ArchivedControlMessage::Disconnect(_) => Next::Close(CloseReason::Requested),
+            ArchivedControlMessage::Pong(_) | ArchivedControlMessage::Part(_) => Next::Continue,
             ArchivedControlMessage::Resize(resize) => {
                 let resize = resize.get();
                 let outcome = self.handle_resize(resize).await;
-                return self.answer(id, outcome.map(|()| 0));
+                self.answer(id, outcome.map(|()| 0))
             }
-            message => return self.handle_session_request(id, message),
+            message => self.handle_session_request(id, message),
         }
-        Next::Answered(id)
     }
 
     /// Answers with `Done` or `Error`; with id 0 only failures are told.
@@ -144,7 +143,7 @@ impl Client {
         found.ok_or_else(|| Failure::no_such_attachment(number))
     }
 
-    fn handle_ping(&mut self, id: u64, ping: &ArchivedPing<'static>, received: Instant) {
+    fn handle_ping(&mut self, id: u64, ping: &ArchivedPing<'static>, received: Instant) -> Next {
         let pong = Pong {
             token: ping.token.to_native(),
             sent_ns: ping.sent_ns.to_native(),
@@ -152,7 +151,13 @@ impl Client {
             replied_ns: self.engine.clock_ns(Instant::now()),
             bytes: ping.bytes.as_slice().into(),
         };
-        self.say(id, EngineMessage::Pong(pong));
+        let pong = EngineMessage::Pong(pong);
+        if self.outbox.push(id, pong).is_ok() {
+            return Next::Answered(id);
+        }
+        // As long as its ping, and a little longer than the room left: it waits its turn.
+        self.streams.push_back(ReplyStream::message(id, pong));
+        Next::Continue
     }
 
     fn handle_consumed(&mut self, number: u32, offset: u64) -> Next {
@@ -279,5 +284,15 @@ impl Client {
         }
         self.turn = self.turn.wrapping_add(1) % self.attachments.len().max(1);
         Ok(sent)
+    }
+}
+
+impl Drop for Client {
+    /// Undoes what the client's presence did, also if its task panicked: a slot that leaked would
+    /// lock somebody out for good.
+    fn drop(&mut self) {
+        self.engine.client_left(&self.handle);
+        self.leave_sessions();
+        self.give_slot_back();
     }
 }

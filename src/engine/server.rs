@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     future::Future,
     io,
+    ops::Deref,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,7 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     engine: Arc<Engine>,
-    runtime: Runtime,
+    runtime: OwnRuntime,
     listener: Option<UnixTransportListener>,
     memory: (MemoryConnector, MemoryListener),
 }
@@ -154,7 +155,7 @@ impl Server {
 
     fn assemble(
         config: ServerConfig,
-        runtime: Runtime,
+        runtime: OwnRuntime,
         listener: Option<UnixTransportListener>,
         socket: Option<PathBuf>,
     ) -> Self {
@@ -239,8 +240,29 @@ impl Drop for StopOnDrop {
     }
 }
 
-fn own_runtime() -> Result<Runtime, ServeError> {
-    Builder::new_current_thread().enable_io().enable_time().build().map_err(ServeError::Thread)
+fn own_runtime() -> Result<OwnRuntime, ServeError> {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+    Ok(OwnRuntime(Some(runtime.map_err(ServeError::Thread)?)))
+}
+
+/// A runtime that may be dropped anywhere, also inside another one, where tokio's own panics.
+#[derive(Debug)]
+struct OwnRuntime(Option<Runtime>);
+
+impl Deref for OwnRuntime {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        self.0.as_ref().expect("it is only taken when dropped")
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// The engine's life: accept, wait for the order to stop, drain.

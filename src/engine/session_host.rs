@@ -20,7 +20,7 @@ use super::{
 use crate::{
     limits::{OWNER_GRACE, PTY_COMMANDS_MAX, SHUTDOWN_GRACE},
     pty::{Child, ChildCommand, Controller, spawn},
-    state::{AttachmentId, Session, SessionTerms},
+    state::{AttachmentId, EXIT_GRACE, Session, SessionTerms},
 };
 
 /// One session, shared by its tasks and the clients attached to it.
@@ -106,7 +106,8 @@ impl SessionHost {
         let (controller, child) = spawn(&command, core.session.size())?;
         let (commands, receiver) = mpsc::channel(PTY_COMMANDS_MAX);
         let hangup = Arc::new(Notify::new());
-        core.session.handle_started(engine.new_number(), child.pid());
+        let epoch = engine.new_number();
+        core.session.handle_started(epoch, child.pid());
         core.running = Some(Running {
             child: child.clone(),
             controller: controller.clone(),
@@ -115,7 +116,7 @@ impl SessionHost {
         });
         core.wake_all();
         drop(core);
-        tokio::spawn(pty_reader::run(Arc::clone(self), controller.clone(), hangup));
+        tokio::spawn(pty_reader::run(Arc::clone(self), controller.clone(), hangup, epoch));
         let writer = pty_writer::PtyWriter::new(Arc::clone(self), Arc::clone(engine), controller);
         tokio::spawn(writer.run(receiver));
         tokio::spawn(wait_for(Arc::clone(self), child));
@@ -195,8 +196,11 @@ impl SessionHost {
             }
         }
         let _ = running.signal_session(libc::SIGKILL);
-        running.hangup.notify_one();
-        ended.await;
+        // What it printed is still in the terminal: only what nobody reads in time is cut.
+        if tokio::time::timeout(2 * EXIT_GRACE, ended.as_mut()).await.is_err() {
+            running.hangup.notify_one();
+            ended.await;
+        }
     }
 }
 
@@ -340,6 +344,8 @@ async fn wait_for(host: Arc<SessionHost>, child: Child) {
     let exit = child.wait().await;
     let mut core = host.lock();
     core.session.handle_exit(exit, Instant::now());
+    // Nobody holds it any more: its last words are taken in.
+    host.reading.notify_one();
     host.rearm(&mut core);
     core.wake_all();
     let is_over = !core.session.is_live();

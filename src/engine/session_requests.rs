@@ -4,15 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use tautline_protocol::{
     ArchivedAdjust, ArchivedControlMessage, ArchivedKick, ArchivedResize, ArchivedShutdown,
-    ArchivedSignal, ArchivedStop, AttachFlags, Delivery, DetachReason, ErrorCode, KickFlags, Limit,
-    LogsFlags, RemoveFlags, Rights, ShutdownFlags, SignalFlags, SignalTarget, SizePolicy,
-    UNCHANGED, WindowSize,
+    ArchivedSignal, ArchivedStop, AttachFlags, CloseReason, Delivery, DetachReason, ErrorCode,
+    KickFlags, Limit, LogsFlags, RemoveFlags, Rights, ShutdownFlags, SignalFlags, SignalTarget,
+    SizePolicy, UNCHANGED, WindowSize,
 };
 
 use super::{
     client_task::Next, failure::Failure, reply_stream::ReplyStream, requests::Client,
     session_host::SessionHost,
 };
+
+use crate::state::ClientId;
 
 impl Client {
     pub(super) fn handle_session_request(
@@ -43,7 +45,7 @@ impl Client {
                 if let Err(failure) = self.require(Rights::VIEW) {
                     return self.answer(id, Err(failure));
                 }
-                let stream = ReplyStream::sessions(id, &self.engine);
+                let stream = ReplyStream::sessions(id, Arc::clone(&self.engine));
                 return self.stream(id, Ok(stream));
             }
             ArchivedControlMessage::Status(status) => {
@@ -80,6 +82,9 @@ impl Client {
 
     fn handle_adjust(&self, adjust: &ArchivedAdjust) -> Result<u64, Failure> {
         let attached = self.attached(adjust.attachment.to_native())?;
+        if adjust.size_policy != UNCHANGED {
+            self.require(Rights::RESIZE)?;
+        }
         let delivery = Delivery::from_wire(adjust.delivery);
         let mut core = attached.host.lock();
         let window = core.session.attachment(attached.id).map_or(0, |at| at.window());
@@ -119,6 +124,9 @@ impl Client {
         let flags = kick.flags.to_native();
         let name = text(&kick.name);
         let (is_sparing, number) = (flags & KickFlags::OTHERS != 0, kick.attachment.to_native());
+        if name.is_empty() && flags & KickFlags::CONNECTION != 0 {
+            return Ok(self.kick_connections(kick.client_id, is_sparing));
+        }
         let mut count = 0;
         for host in self.hosts(&name)? {
             let mut core = host.lock();
@@ -133,7 +141,7 @@ impl Client {
             count += kicked.len() as u64;
             for (id, handle) in kicked {
                 if flags & KickFlags::CONNECTION != 0 {
-                    handle.close(tautline_protocol::CloseReason::Kicked);
+                    handle.close(CloseReason::Kicked);
                 } else {
                     core.session.handle_detach(id, DetachReason::Kicked);
                     handle.wake();
@@ -143,6 +151,15 @@ impl Client {
             host.reading.notify_one();
         }
         Ok(count)
+    }
+
+    /// Ends a client's connections, attached or not; returns how many.
+    fn kick_connections(&self, client: ClientId, is_sparing: bool) -> u64 {
+        let clients = self.engine.clients();
+        let kicked = clients.iter().filter(|handle| {
+            handle.client() == client && !(is_sparing && handle.number == self.handle.number)
+        });
+        kicked.inspect(|handle| handle.close(CloseReason::Kicked)).count() as u64
     }
 
     fn handle_signal(&self, signal: &ArchivedSignal<'static>) -> Result<u64, Failure> {

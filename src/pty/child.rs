@@ -101,7 +101,7 @@ impl Child {
         }
     }
 
-    /// Where a process cannot be waited for by descriptor, a thread looks at it, often at first.
+    /// Where a process cannot be waited for by descriptor, a timer looks at it, often at first.
     async fn wait_on_thread(&self) -> Exit {
         let mut pause = std::time::Duration::from_millis(1);
         loop {

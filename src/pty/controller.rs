@@ -76,7 +76,11 @@ impl Controller {
     ///
     /// Cancel safe.
     pub async fn writable(&self) -> io::Result<()> {
-        let duplicate = self.reading.get_ref().try_clone()?;
+        // Out of descriptors: that passes, and must not cost a connection or a child's input.
+        let Ok(duplicate) = self.reading.get_ref().try_clone() else {
+            tokio::time::sleep(crate::limits::DESCRIPTOR_PAUSE).await;
+            return Ok(());
+        };
         let writing = crate::sys::register(duplicate, Interest::WRITABLE)?;
         let _ready = writing.writable().await?;
         Ok(())

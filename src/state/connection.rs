@@ -249,6 +249,9 @@ impl Connection {
     }
 
     fn handle_part(&mut self, frame: Frame<'_>, now: Instant) -> Step<'static> {
+        if !self.parts.is_mid_message() {
+            self.parts_begun = Some(now);
+        }
         let taken = match frame.control() {
             Ok(ArchivedControlMessage::Part(part)) => self.parts.handle_part(frame.id(), part),
             Ok(_) => unreachable!("access compares the kind with the message"),
@@ -256,9 +259,6 @@ impl Connection {
         };
         if let Err(error) = taken {
             return Self::fault(frame.id(), frame.kind(), error);
-        }
-        if self.parts_begun.is_none() {
-            self.parts_begun = Some(now);
         }
         Step::Skip
     }

@@ -133,7 +133,11 @@ impl Stream for UnixTransportStream {
     }
 
     async fn writable(&self) -> io::Result<()> {
-        let duplicate = self.socket.get_ref().try_clone()?;
+        // Out of descriptors: that passes, and must not cost a connection or a child's input.
+        let Ok(duplicate) = self.socket.get_ref().try_clone() else {
+            tokio::time::sleep(crate::limits::DESCRIPTOR_PAUSE).await;
+            return Ok(());
+        };
         let socket = crate::sys::register(duplicate, Interest::WRITABLE)?;
         let _ready = socket.writable().await?;
         Ok(())
@@ -176,6 +180,8 @@ pub(super) fn connect_socket(path: &Path) -> Result<StdUnixStream, ConnectError>
     }
     let socket =
         crate::sys::unix_socket().map_err(|source| ConnectError::Io { path: at(), source })?;
+    // A full backlog is an error to be told, not something to wait for.
+    rustix::io::ioctl_fionbio(&socket, true).map_err(failed)?;
     rustix::net::connect(&socket, &address).map_err(failed)?;
     Ok(StdUnixStream::from(socket))
 }

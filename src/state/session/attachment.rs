@@ -238,6 +238,12 @@ impl<H> Attachment<H> {
         Some((self.consumed + u64::from(self.window)).saturating_sub(end))
     }
 
+    /// The same once the child has ended: so much that nothing unsent leaves a log of that size.
+    pub(super) fn last_budget(&self, end: u64, log_size: u64) -> Option<u64> {
+        self.budget(end)?;
+        Some((self.cursor.output + log_size).saturating_sub(end))
+    }
+
     /// Output grew: does this subscriber hold the child now?
     pub(super) fn note_hold(&mut self, end: u64, now: Instant) {
         match self.budget(end) {

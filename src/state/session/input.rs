@@ -72,11 +72,22 @@ impl<H> Session<H> {
         ledger.marks.handle_applied(count);
         let client = ledger.client;
         self.input_applied += count;
+        self.forget_ledgers();
         for attachment in &mut self.attachments {
             if attachment.client == client {
                 attachment.note_applied(now);
             }
         }
+    }
+
+    /// Forgets whose clients have left, once nothing of theirs is queued: until then it counts
+    /// against the window of whoever comes back.
+    pub(super) fn forget_ledgers(&mut self) {
+        let Self { attachments, ledgers, .. } = self;
+        ledgers.retain(|ledger| {
+            let is_attached = attachments.iter().any(|at| at.client == ledger.client);
+            is_attached || ledger.marks.queued() > 0
+        });
     }
 
     /// The marks of a client that is attached.

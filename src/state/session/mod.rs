@@ -27,6 +27,7 @@ pub use input::LedgerId;
 use life::Turn;
 
 use super::SessionLog;
+use crate::limits::LEDGERS_MAX;
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,6 +97,12 @@ pub enum AttachError {
     EpochChanged {
         /// The epoch that runs, or ran last.
         current: u64,
+    },
+    /// So many clients typed into the session that no more can be kept count of.
+    #[error("the session keeps count of the input of {limit} clients already")]
+    TooManyClients {
+        /// How many.
+        limit: usize,
     },
     /// The client asks to go on at an offset that was never reached.
     #[error("output offset {asked} was never reached; the end is {end}")]
@@ -181,6 +188,10 @@ impl<H> Session<H> {
         if from > end {
             return Err(AttachError::FutureOffset { asked: from, end });
         }
+        let is_known = self.ledgers.iter().any(|ledger| ledger.client == client);
+        if !is_known && self.ledgers.len() == LEDGERS_MAX {
+            return Err(AttachError::TooManyClients { limit: LEDGERS_MAX });
+        }
         self.attachments_made += 1;
         let id = AttachmentId(self.attachments_made);
         let cursor = self.cursor_at(from);
@@ -224,9 +235,7 @@ impl<H> Session<H> {
     pub fn forget(&mut self, id: AttachmentId) -> Option<H> {
         let at = self.attachments.iter().position(|attachment| attachment.id == id)?;
         let gone = self.attachments.swap_remove(at);
-        if !self.attachments.iter().any(|other| other.client == gone.client) {
-            self.ledgers.retain(|ledger| ledger.client != gone.client);
-        }
+        self.forget_ledgers();
         Some(gone.handle)
     }
 
@@ -253,7 +262,13 @@ impl<H> Session<H> {
     /// small, so that a ctrl-C after a flood is soon seen to work.
     pub fn read_budget(&self) -> usize {
         let end = self.log.end();
-        let budgets = self.attachments.iter().filter_map(|attachment| attachment.budget(end));
+        // A child that ended prints no more: what it left in the terminal is taken into the log, as
+        // far as nothing unsent has to leave it.
+        let budget = |attachment: &Attachment<H>| match self.exit {
+            None => attachment.budget(end),
+            Some(_) => attachment.last_budget(end, self.log.size() as u64),
+        };
+        let budgets = self.attachments.iter().filter_map(budget);
         budgets
             .min()
             .map_or(super::READ_TURN, |budget| budget.min(super::READ_TURN as u64) as usize)

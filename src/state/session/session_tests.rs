@@ -229,21 +229,36 @@ fn a_child_left_behind_does_not_keep_the_session_open() {
 }
 
 #[test]
-fn the_grace_after_an_exit_does_not_cut_a_child_somebody_holds() {
+fn what_a_child_left_in_the_terminal_is_taken_in_whoever_held_it() {
     let mut harness = Harness::started();
     let holder = AttachTerms { pause_limit_ms: u32::MAX, ..terms(Delivery::Lossless) };
     let id = harness.attach(ALICE, holder);
     harness.print(20_000);
+    assert_eq!(harness.print(1), 0, "it is held");
     harness.session.handle_exit(EXITED, harness.now);
+    assert_eq!(harness.print(4_000), 4_000);
+    harness.session.handle_output_end();
+    assert_eq!(output_bytes(&harness.send_all(id)), 20_000);
+    harness.session.handle_consumed(id, 20_000).unwrap();
+    let sends = harness.send_all(id);
+    assert_eq!(output_bytes(&sends), 4_000);
+    assert!(matches!(sends.last(), Some(Send::Exited { offset: 24_000, .. })));
+}
+
+#[test]
+fn the_grace_after_an_exit_does_not_cut_what_the_log_has_no_room_for() {
+    let mut harness = Harness::started();
+    let holder = AttachTerms { pause_limit_ms: u32::MAX, ..terms(Delivery::Lossless) };
+    let id = harness.attach(ALICE, holder);
+    harness.session.handle_exit(EXITED, harness.now);
+    assert_eq!(harness.print(200_000), 100_000, "all that the log holds unsent");
     harness.wait(Duration::from_secs(60));
     assert!(harness.session.is_live(), "its last words are still in the terminal");
     harness.send_all(id);
     harness.session.handle_consumed(id, 20_000).unwrap();
-    harness.print(4_000);
+    assert_eq!(harness.print(200_000), 20_000);
     harness.session.handle_output_end();
-    let sends = harness.send_all(id);
-    assert_eq!(output_bytes(&sends), 4_000);
-    assert!(matches!(sends.last(), Some(Send::Exited { offset: 24_000, .. })));
+    assert!(!harness.session.is_live());
 }
 
 #[test]
@@ -294,7 +309,7 @@ fn whoever_leaves_does_not_wait_for_a_flood_to_end() {
 }
 
 #[test]
-fn input_marks_survive_a_second_attachment_and_die_with_the_last() {
+fn input_marks_live_until_the_last_attachment_is_gone_and_all_is_written() {
     let mut harness = Harness::started();
     let first = harness.attach(ALICE, terms(Delivery::None));
     let second = harness.attach(ALICE, terms(Delivery::None));
@@ -305,8 +320,12 @@ fn input_marks_survive_a_second_attachment_and_die_with_the_last() {
     assert_eq!(verdict, InputVerdict::Accept { skip: 5 });
     harness.session.forget(second);
     let third = harness.attach(ALICE, terms(Delivery::None));
-    harness.session.handle_applied(ledger, 10, harness.now);
-    let (verdict, _) = harness.session.handle_input(third, 0, 0, 10).unwrap();
+    let (verdict, _) = harness.session.handle_input(third, 0, 15, 86).unwrap();
+    assert_eq!(verdict, InputVerdict::BeyondWindow, "what is queued still counts");
+    harness.session.handle_applied(ledger, 15, harness.now);
+    harness.session.forget(third);
+    let fourth = harness.attach(ALICE, terms(Delivery::None));
+    let (verdict, _) = harness.session.handle_input(fourth, 0, 0, 10).unwrap();
     assert_eq!(verdict, InputVerdict::Accept { skip: 0 }, "a new ledger begins at 0");
 }
 
@@ -517,8 +536,9 @@ fn last_words_are_read_when_hold_and_grace_end_together() {
     let limit = EXIT_GRACE.as_millis() as u32;
     let holder = AttachTerms { pause_limit_ms: limit, ..terms(Delivery::Lossless) };
     harness.attach(ALICE, holder);
-    harness.print(20_000);
     harness.session.handle_exit(EXITED, harness.now);
+    harness.print(100_000);
+    harness.session.handle_reader_held(harness.now);
     harness.wait(EXIT_GRACE);
     assert!(harness.session.is_live(), "until now nobody could read them");
     assert_eq!(harness.print(4), 4);
