@@ -1,0 +1,118 @@
+//! What a client typed, what the engine says became of it, and what may be typed next.
+
+use tautline::protocol::{ArchivedAttached, limits::INPUT_MAX};
+
+use crate::{moment::Moment, scenario::SeatPlan};
+
+/// Offsets count from `base` on the client's tape: where the epoch, or the ledger, began.
+#[derive(Debug, Default)]
+pub(crate) struct InputSide {
+    pub(crate) base: u64,
+    /// Everything below was put into frames.
+    sent: u64,
+    /// The next offset to put into a frame: below `sent` when some is sent again.
+    next: u64,
+    applied: u64,
+    window: u64,
+    /// How many starts of children this stream told.
+    turn: u16,
+    /// The last stream ended in order, so that the ledger may have died with it.
+    pub(crate) is_detached: bool,
+    pub(crate) is_child_up: bool,
+    pub(crate) has_progressed: bool,
+}
+
+impl InputSide {
+    pub(crate) fn handle_lost(&mut self) {
+        self.next = self.sent;
+    }
+
+    pub(crate) fn hear_attached(
+        &mut self,
+        client: usize,
+        plan: &SeatPlan,
+        attached: &ArchivedAttached,
+        is_same_epoch: bool,
+        written: u64,
+        moment: &mut Moment,
+    ) {
+        let (accepted, applied) =
+            (attached.input_accepted.to_native(), attached.input_applied.to_native());
+        let is_new_ledger = std::mem::take(&mut self.is_detached) && accepted == 0;
+        if !is_same_epoch {
+            self.begin_at(written);
+        } else if is_new_ledger {
+            self.begin_at(self.base + self.sent);
+        }
+        self.turn = 0;
+        assert!(applied <= accepted, "client {client}");
+        assert!(
+            (self.applied..=self.sent).contains(&accepted),
+            "client {client}: {accepted} accepted of {} to {}",
+            self.applied,
+            self.sent
+        );
+        moment.frames.rewind(plan.session, client, self.base + accepted);
+        self.sent = accepted;
+        self.applied = self.applied.max(applied);
+        // Once more what is accepted already: a duplicate, or a frame that is new only in part.
+        let is_repeated = moment.random.chance(30);
+        self.next = if is_repeated { moment.random.between(applied, accepted) } else { accepted };
+        self.window = attached.input_window.to_native().into();
+    }
+
+    /// A child was started. What was typed for the one before and not written is undelivered; its
+    /// user types it once more.
+    pub(crate) fn hear_started(&mut self, written: u64) {
+        self.turn = self.turn.wrapping_add(1);
+        self.is_child_up = true;
+        self.begin_at(written);
+    }
+
+    pub(crate) fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    pub(crate) fn turn(&self) -> u16 {
+        self.turn
+    }
+
+    /// Where on the tape the next frame begins that was never sent before.
+    pub(crate) fn end(&self) -> u64 {
+        self.base + self.sent
+    }
+
+    /// Input offsets begin at 0 again.
+    fn begin_at(&mut self, base: u64) {
+        self.base = base;
+        (self.sent, self.next, self.applied) = (0, 0, 0);
+    }
+
+    /// Offset and length of the next frame, if anything may be typed up to `target` on the tape.
+    pub(crate) fn next_frame(&mut self, target: u64, moment: &mut Moment) -> Option<(u64, usize)> {
+        if !self.is_child_up {
+            return None;
+        }
+        let end = target.saturating_sub(self.base).min(self.applied + self.window);
+        let most = end.saturating_sub(self.next).min(INPUT_MAX as u64) as usize;
+        if most == 0 {
+            return None;
+        }
+        let offset = self.next;
+        let len = moment.random.piece(most);
+        self.next += len as u64;
+        self.sent = self.sent.max(self.next);
+        Some((offset, len))
+    }
+
+    pub(crate) fn hear_applied(&mut self, client: usize, applied: u64, written: u64) {
+        assert!(
+            applied == 0 || self.base + applied <= written,
+            "client {client}: {applied} bytes from {} on cannot be written: {written} are",
+            self.base
+        );
+        assert!(applied <= self.sent, "client {client}: {applied} applied, {} sent", self.sent);
+        self.has_progressed |= applied > self.applied;
+        self.applied = self.applied.max(applied);
+    }
+}

@@ -1,0 +1,220 @@
+//! What a client says next: one frame at a time, whatever controls ahead of what is typed.
+
+use std::time::Duration;
+
+use tautline::protocol::{
+    Adjust, Attach, AttachFlags, AttachTerms, Consumed, ControlMessage, Delivery, Detach,
+    Disconnect, Input, InputFlags, Ping, Resize, UNCHANGED, View, WindowSize, encode,
+    limits::{FRAME_MAX, PING_MAX},
+};
+
+use super::{Library, Request, Truth};
+use crate::{byte_queue::ByteQueue, engine, engine::Hosted, moment::Moment, tape::tape};
+
+/// How long its user thinks before typing on, at most.
+const THOUGHT_MAX: Duration = Duration::from_millis(20);
+
+impl Library {
+    /// Encodes the next frame; tells whether there was one.
+    pub(super) fn say(
+        &mut self,
+        out: &mut ByteQueue,
+        truth: Truth<'_>,
+        moment: &mut Moment,
+    ) -> bool {
+        if self.has_asked_to_leave {
+            return false;
+        }
+        let goes_anyway = moment.random.chance(10);
+        self.say_consumed(out, goes_anyway)
+            || self.say_attach(out, truth, moment)
+            || self.say_whim(out, moment)
+            || self.say_input(out, truth, moment)
+            || self.say_disconnect(out, truth)
+    }
+
+    fn say_consumed(&mut self, out: &mut ByteQueue, goes_anyway: bool) -> bool {
+        for seat in self.seats.iter_mut().filter(|seat| seat.is_attached()) {
+            let attachment = seat.plan.number;
+            if let Some(offset) = seat.output.consumed_to_tell(goes_anyway) {
+                push(out, 0, ControlMessage::Consumed(Consumed { attachment, offset }));
+                return true;
+            }
+        }
+        false
+    }
+
+    fn say_attach(&mut self, out: &mut ByteQueue, truth: Truth<'_>, moment: &mut Moment) -> bool {
+        let Some(at) = self.seats.iter().position(|seat| seat.is_away()) else { return false };
+        if moment.may_idle(50) {
+            return false;
+        }
+        let id = self.next_id(Request::Attach { seat: at });
+        let index = self.index;
+        let seat = &mut self.seats[at];
+        let from = seat.output.ask();
+        let terms = AttachTerms {
+            attachment: seat.plan.number,
+            flags: if seat.plan.is_read_only { AttachFlags::READ_ONLY } else { 0 },
+            output_from: from.unwrap_or_default(),
+            window: seat.plan.window,
+            pause_limit_ms: seat.plan.pause_limit_ms,
+            history_lines: 0,
+            delivery: seat.plan.delivery.to_wire(),
+            view: from.map_or(View::None, |_| View::Offset).to_wire(),
+        };
+        let has_size = moment.random.chance(50);
+        let attach = Attach {
+            terms,
+            epoch: seat.epoch_to_name(moment),
+            size: if has_size { some_size(index, moment) } else { WindowSize::default() },
+            name: truth.hosted[seat.plan.session].name().into(),
+            ..Attach::default()
+        };
+        seat.handle_asked(id);
+        push(out, id, ControlMessage::Attach(attach));
+        true
+    }
+
+    fn say_whim(&mut self, out: &mut ByteQueue, moment: &mut Moment) -> bool {
+        if !moment.random.chance(6) {
+            return false;
+        }
+        let at = moment.random.below(self.seats.len() as u64) as usize;
+        if !self.seats[at].is_attached() {
+            return false;
+        }
+        match moment.random.below(4) {
+            0 if self.plan.pings > 0 => self.say_ping(out, moment),
+            1 if self.plan.resizes > 0 => self.say_resize(out, at, moment),
+            2 if self.plan.detaches > 0 => self.say_detach(out, at),
+            3 if self.plan.adjusts > 0 => self.say_adjust(out, at, moment),
+            _ => return false,
+        }
+        true
+    }
+
+    fn say_ping(&mut self, out: &mut ByteQueue, moment: &mut Moment) {
+        self.plan.pings -= 1;
+        let len_max = if self.wire_plan.capacity < 64 { 16 } else { PING_MAX };
+        let (token, len) = (moment.random.next(), moment.random.piece(len_max));
+        let id = self.next_id(Request::Ping { token, len });
+        let bytes = vec![b'.'; len];
+        let bytes = bytes.as_slice().into();
+        push(out, id, ControlMessage::Ping(Ping { token, sent_ns: 0, bytes }));
+    }
+
+    fn say_resize(&mut self, out: &mut ByteQueue, at: usize, moment: &mut Moment) {
+        self.plan.resizes -= 1;
+        if self.seats[at].plan.is_read_only && moment.random.chance(50) {
+            return self.say_forbidden_input(out, at);
+        }
+        let plan = &self.seats[at].plan;
+        let (attachment, is_refused) = (plan.number, plan.is_read_only);
+        let is_answered = is_refused || moment.random.chance(50);
+        let id = if is_answered { self.next_id(Request::Resize { is_refused }) } else { 0 };
+        let size = some_size(self.index, moment);
+        let resize = Resize { attachment, size, ..Resize::default() };
+        push(out, id, ControlMessage::Resize(resize));
+    }
+
+    /// What a viewer types is refused and never written.
+    fn say_forbidden_input(&mut self, out: &mut ByteQueue, at: usize) {
+        let seat = &self.seats[at];
+        let (attachment, turn) = (seat.plan.number, seat.input.turn());
+        let bytes = (b"forbidden").into();
+        let input = Input { attachment, flags: 0, turn, offset: 0, bytes };
+        push(out, 0, ControlMessage::Input(input));
+    }
+
+    fn say_detach(&mut self, out: &mut ByteQueue, at: usize) {
+        self.plan.detaches -= 1;
+        let id = self.next_id(Request::Detach);
+        let attachment = self.seats[at].plan.number;
+        self.seats[at].handle_leaving();
+        push(out, id, ControlMessage::Detach(Detach { attachment }));
+    }
+
+    fn say_adjust(&mut self, out: &mut ByteQueue, at: usize, moment: &mut Moment) {
+        let seat = &self.seats[at];
+        if seat.output.delivery() == Delivery::None {
+            return self.say_ping_for_once(out);
+        }
+        self.plan.adjusts -= 1;
+        let is_demoted = seat.output.is_demoted(&seat.plan);
+        let delivery = if is_demoted { Delivery::Lossless.to_wire() } else { UNCHANGED };
+        let adjust = Adjust {
+            attachment: seat.plan.number,
+            flags: if seat.plan.is_read_only { AttachFlags::READ_ONLY } else { 0 },
+            window: moment.random.pick(&[0, 8_192, 50_000, 500_000]),
+            pause_limit_ms: 0,
+            delivery,
+            size_policy: UNCHANGED,
+        };
+        let id = self.next_id(Request::Adjust);
+        push(out, id, ControlMessage::Adjust(adjust));
+    }
+
+    fn say_ping_for_once(&mut self, out: &mut ByteQueue) {
+        let id = self.next_id(Request::Ping { token: 1, len: 0 });
+        push(out, id, ControlMessage::Ping(Ping { token: 1, ..Ping::default() }));
+    }
+
+    fn say_input(&mut self, out: &mut ByteQueue, truth: Truth<'_>, moment: &mut Moment) -> bool {
+        if self.types_at.is_some_and(|at| moment.now < at) {
+            return false;
+        }
+        self.types_at = None;
+        let client = self.index;
+        let seats = self.seats.iter_mut().filter(|seat| seat.is_attached());
+        for seat in seats.filter(|seat| seat.plan.is_typist && seat.input.is_child_up) {
+            let session = seat.plan.session;
+            let generation = engine::generation(seat.epoch);
+            let target = truth.sessions[session].target(client, generation);
+            let Some((offset, len)) = seat.input.next_frame(target, moment) else { continue };
+            let from = seat.input.base + offset;
+            moment.frames.add(session, client, from + len as u64);
+            let bytes = tape(client, from, len);
+            let input = Input {
+                attachment: seat.plan.number,
+                flags: if moment.random.chance(10) { InputFlags::ACK_NOW as u16 } else { 0 },
+                turn: seat.input.turn(),
+                offset,
+                bytes: bytes.as_slice().into(),
+            };
+            push(out, 0, ControlMessage::Input(input));
+            if moment.random.chance(5) {
+                self.types_at = Some(moment.now + moment.random.delay(THOUGHT_MAX));
+            }
+            return true;
+        }
+        false
+    }
+
+    fn say_disconnect(&mut self, out: &mut ByteQueue, truth: Truth<'_>) -> bool {
+        let is_over = truth.hosted.iter().all(Hosted::is_over);
+        if !self.plan.leaves || !is_over || !self.has_seen_all(truth) {
+            return false;
+        }
+        self.has_asked_to_leave = true;
+        push(out, 0, ControlMessage::Disconnect(Disconnect { flags: 0 }));
+        true
+    }
+
+    fn next_id(&mut self, request: Request) -> u64 {
+        self.last_id += 1;
+        self.requests.insert(self.last_id, request);
+        self.last_id
+    }
+}
+
+/// A size that no other client tells.
+fn some_size(client: usize, moment: &mut Moment) -> WindowSize {
+    WindowSize::cells(100 * (client as u16 + 1) + moment.random.below(100) as u16, 24)
+}
+
+fn push(out: &mut ByteQueue, id: u64, message: ControlMessage<'_>) {
+    let mut frame = [0; FRAME_MAX];
+    let size = encode(&mut frame, id, message).expect("what a client says fits a frame");
+    out.push(&frame[..size]);
+}

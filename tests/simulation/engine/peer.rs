@@ -1,0 +1,54 @@
+//! Who is behind a connection: attachments, replies, whose turn it is.
+
+use std::collections::VecDeque;
+
+use tautline::state::{AttachmentId, ClientId};
+
+use super::outbox::Outbox;
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) wire: usize,
+    pub(super) client: ClientId,
+    pub(super) outbox: Outbox,
+    /// Requests that are done and not yet told so: never more than may be pending.
+    pub(super) deferred: VecDeque<u64>,
+    pub(super) places: Vec<Place>,
+    /// Whose turn it is to write.
+    pub(super) next: usize,
+}
+
+/// One attachment of the connection.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) number: u32,
+    pub(super) session: usize,
+    pub(super) id: AttachmentId,
+    pub(super) stream: u64,
+    /// Output before this was printed before the attachment was made.
+    pub(super) live_from: u64,
+    /// Requests that are done when the end of the attachment was told.
+    pub(super) detaches: Vec<u64>,
+    /// Requests that are done when the attachment's new terms were told.
+    pub(super) adjusts: Vec<u64>,
+    /// Input below this is to be acknowledged as soon as it is written.
+    pub(super) ack_wanted: u64,
+    pub(super) ack_told: u64,
+}
+
+impl Peer {
+    pub(super) fn new(wire: usize) -> Self {
+        Self {
+            wire,
+            client: ClientId::default(),
+            outbox: Outbox::default(),
+            deferred: VecDeque::new(),
+            places: Vec::new(),
+            next: 0,
+        }
+    }
+
+    pub(super) fn place(&mut self, number: u32) -> Option<&mut Place> {
+        self.places.iter_mut().find(|place| place.number == number)
+    }
+}

@@ -1,0 +1,333 @@
+//! A peer that breaks one rule, and what must follow for it alone.
+
+use std::{fmt, time::Instant};
+
+use tautline::{
+    protocol::{
+        ArchivedEngineMessage, Attach, AttachTerms, ClientHello, CloseReason, Consumed,
+        ControlMessage, Delivery, ErrorCode, Input, LengthError, List, Ping, ReceiveBuffer,
+        Refusal, View, encode,
+        limits::{FRAME_MAX, INPUT_MAX, OUTPUT_WINDOW_MIN},
+    },
+    state::{Link, LinkPolicy, LinkStep},
+};
+
+use crate::{
+    byte_queue::ByteQueue,
+    client::Truth,
+    engine,
+    moment::Moment,
+    random::Random,
+    scenario::{SessionPlan, WirePlan},
+    tape::{TYPISTS, tape},
+    wire::{Flow, Wires},
+};
+
+/// The rule that is broken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Crime {
+    Silence,
+    HalfHello,
+    ForeignProtocol,
+    Junk,
+    TooSmall,
+    Misaligned,
+    HalfFrame,
+    UnknownKind,
+    SecondHello,
+    UnagreedFlag,
+    BrokenArchive,
+    NoId,
+    IdTwice,
+    InputGap,
+    InputBeyondWindow,
+    ConsumedAhead,
+    FutureOffset,
+    /// Asks and asks and never reads an answer.
+    Deafness,
+}
+
+const CRIMES: [Crime; 18] = [
+    Crime::Silence,
+    Crime::HalfHello,
+    Crime::ForeignProtocol,
+    Crime::Junk,
+    Crime::TooSmall,
+    Crime::Misaligned,
+    Crime::HalfFrame,
+    Crime::UnknownKind,
+    Crime::SecondHello,
+    Crime::UnagreedFlag,
+    Crime::BrokenArchive,
+    Crime::NoId,
+    Crime::IdTwice,
+    Crime::InputGap,
+    Crime::InputBeyondWindow,
+    Crime::ConsumedAhead,
+    Crime::FutureOffset,
+    Crime::Deafness,
+];
+
+/// What the peer is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    Refused(Refusal),
+    Closed(CloseReason),
+    /// An `Error`, and the connection stays.
+    Answered(ErrorCode),
+    /// Nothing ever: its connection lives until it goes.
+    Ignored,
+}
+
+impl Crime {
+    pub(crate) fn any(random: &mut Random) -> Self {
+        random.pick(&CRIMES)
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Silence | Self::HalfHello => Outcome::Refused(Refusal::Timeout),
+            Self::ForeignProtocol => Outcome::Refused(Refusal::NotOurProtocol),
+            Self::Junk => Outcome::Closed(CloseReason::LengthTooLarge),
+            Self::TooSmall => Outcome::Closed(CloseReason::LengthTooSmall),
+            Self::Misaligned => Outcome::Closed(CloseReason::LengthMisaligned),
+            Self::HalfFrame => Outcome::Closed(CloseReason::FrameTimeout),
+            Self::UnknownKind => Outcome::Answered(ErrorCode::Unsupported),
+            Self::SecondHello => Outcome::Closed(CloseReason::WrongClass),
+            Self::UnagreedFlag => Outcome::Closed(CloseReason::FlagsNotAgreed),
+            Self::BrokenArchive => Outcome::Closed(CloseReason::BadArchive),
+            Self::NoId => Outcome::Closed(CloseReason::IdMissing),
+            Self::IdTwice => Outcome::Closed(CloseReason::IdInUse),
+            Self::InputGap => Outcome::Closed(CloseReason::InputGap),
+            Self::InputBeyondWindow => Outcome::Closed(CloseReason::InputWindow),
+            Self::ConsumedAhead => Outcome::Closed(CloseReason::ConsumedAhead),
+            Self::FutureOffset => Outcome::Answered(ErrorCode::InvalidOffset),
+            Self::Deafness => Outcome::Ignored,
+        }
+    }
+
+    /// Whether it can be committed in that session, which it attaches to.
+    pub(crate) fn is_possible(self, session: &SessionPlan) -> bool {
+        let window = session.terms.input_window as usize;
+        // Input for a child that was replaced is dropped, whatever its offset.
+        let is_restarted = session.generations > 1;
+        match self {
+            // The stream of a session that is forgotten ends, and its id is free again.
+            Self::IdTwice => !session.terms.is_ephemeral,
+            Self::InputGap => !is_restarted,
+            // A window of a frame or more cannot be passed in one step, before it opens further.
+            Self::InputBeyondWindow => !is_restarted && window < INPUT_MAX,
+            _ => true,
+        }
+    }
+
+    fn says_hello(self) -> bool {
+        !matches!(self, Self::Silence | Self::HalfHello | Self::ForeignProtocol)
+    }
+}
+
+pub(crate) struct Hostile {
+    crime: Crime,
+    link: Link,
+    receive: ReceiveBuffer,
+    outgoing: ByteQueue,
+    wire: Option<usize>,
+    plan: WirePlan,
+    begins_at: Option<Instant>,
+    is_committed: bool,
+    outcome: Option<Outcome>,
+    is_gone: bool,
+    pings: u64,
+}
+
+impl fmt::Debug for Hostile {
+    /// Without the buffer's bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hostile")
+            .field("crime", &self.crime)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hostile {
+    pub(crate) fn new(crime: Crime, plan: WirePlan, moment: &mut Moment) -> Self {
+        let delay = moment.random.delay(std::time::Duration::from_millis(20));
+        Self {
+            crime,
+            link: Link::new(LinkPolicy::default()),
+            receive: ReceiveBuffer::new(),
+            outgoing: ByteQueue::default(),
+            wire: None,
+            plan,
+            begins_at: Some(moment.now + delay),
+            is_committed: false,
+            outcome: None,
+            is_gone: false,
+            pings: 40,
+        }
+    }
+
+    pub(crate) fn step(
+        &mut self,
+        wires: &mut Wires,
+        truth: Truth<'_>,
+        moment: &mut Moment,
+    ) -> bool {
+        if self.begins_at.is_some_and(|at| moment.now < at) || self.is_gone {
+            return false;
+        }
+        let Some(wire) = self.wire else {
+            self.begin(wires, truth);
+            return true;
+        };
+        let is_read = self.crime != Crime::Deafness && self.read(wire, wires, moment);
+        let is_deaf = self.crime == Crime::Deafness && self.pings > 0;
+        if is_deaf && self.outgoing.is_empty() {
+            self.pings -= 1;
+            self.say(100 + self.pings, ControlMessage::Ping(Ping::default()));
+        }
+        if self.link.is_ready() && !self.is_committed {
+            self.commit(truth);
+        }
+        match wires.get(wire).up.write(self.outgoing.as_slice(), moment) {
+            Flow::Moved(count) => {
+                self.outgoing.pop(count);
+                true
+            }
+            Flow::Blocked | Flow::Ended => is_read,
+        }
+    }
+
+    pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        self.begins_at.filter(|at| *at > now)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        let is_answered = matches!(self.outcome, Some(Outcome::Answered(_)));
+        is_answered || self.is_gone || self.crime.outcome() == Outcome::Ignored
+    }
+
+    pub(crate) fn check_end(&self, truth: Truth<'_>) {
+        let expected = self.crime.outcome();
+        // Whoever types into a session that is over is told just that.
+        let is_over = truth.terminals[0].exits.len() as u64 == truth.sessions[0].generations;
+        let late =
+            [ErrorCode::SessionExited, ErrorCode::NoSuchSession, ErrorCode::NoSuchAttachment];
+        let is_late = matches!(self.outcome, Some(Outcome::Answered(code)) if late.contains(&code));
+        let is_unheard = self.plan.is_slow() && self.outcome.is_none() && self.is_gone;
+        if expected != Outcome::Ignored && !(is_over && is_late) && !is_unheard {
+            assert_eq!(self.outcome, Some(expected), "{:?}", self.crime);
+        }
+    }
+
+    fn begin(&mut self, wires: &mut Wires, truth: Truth<'_>) {
+        self.wire = Some(wires.connect(self.plan));
+        self.link.handle_connected();
+        let client_id = [TYPISTS as u8; 16];
+        let hello = ClientHello { client_id, ..ClientHello::default() }.encode();
+        match self.crime {
+            Crime::Silence => {}
+            Crime::HalfHello => self.outgoing.push(&hello[..50]),
+            Crime::ForeignProtocol => self.outgoing.push(b"GET / HTTP/1.1\r\n\r\n"),
+            _ => self.outgoing.push(&hello),
+        }
+        if !self.crime.says_hello() {
+            return;
+        }
+        let from_future = self.crime == Crime::FutureOffset;
+        let terms = AttachTerms {
+            attachment: 1,
+            delivery: Delivery::Lossless.to_wire(),
+            window: OUTPUT_WINDOW_MIN,
+            pause_limit_ms: 100,
+            view: View::Offset.to_wire(),
+            output_from: if from_future { 1 << 40 } else { truth.hosted[0].session.log().end() },
+            ..AttachTerms::default()
+        };
+        let name = engine::Hosted::name(&truth.hosted[0]).into();
+        self.say(1, ControlMessage::Attach(Attach { terms, name, ..Attach::default() }));
+    }
+
+    fn commit(&mut self, truth: Truth<'_>) {
+        self.is_committed = true;
+        let list = frame(7, ControlMessage::List(List { flags: 0 }));
+        let changed = |at: usize, value: u8| {
+            let mut bytes = list.clone();
+            bytes[at] = value;
+            bytes
+        };
+        match self.crime {
+            Crime::Junk => self.outgoing.push(&[0xff; 100]),
+            Crime::TooSmall => self.outgoing.push(&[0, 0, 0, 4, 0, 0]),
+            Crime::Misaligned => self.outgoing.push(&[0, 0, 0, 30, 0, 0]),
+            Crime::HalfFrame => self.outgoing.push(&list[..13]),
+            Crime::UnknownKind => self.outgoing.push(&changed(5, 200)),
+            Crime::SecondHello => self.outgoing.push(&ClientHello::default().encode()),
+            Crime::UnagreedFlag => self.outgoing.push(&changed(7, 1)),
+            Crime::BrokenArchive => self.outgoing.push(&changed(list.len() - 1, 0x7f)),
+            Crime::NoId => self.outgoing.push(&frame(0, ControlMessage::List(List { flags: 0 }))),
+            Crime::IdTwice => self.say(1, ControlMessage::Ping(Ping::default())),
+            Crime::InputGap => self.say_input(1, 1),
+            Crime::InputBeyondWindow => {
+                self.say_input(0, truth.sessions[0].terms.input_window as usize + 1);
+            }
+            Crime::ConsumedAhead => {
+                let consumed = Consumed { attachment: 1, offset: 1 << 40 };
+                self.say(0, ControlMessage::Consumed(consumed));
+            }
+            _ => {}
+        }
+    }
+
+    fn say_input(&mut self, offset: u64, len: usize) {
+        let bytes = tape(TYPISTS - 1, offset, len);
+        let bytes = bytes.as_slice().into();
+        let input = Input { attachment: 1, flags: 0, turn: 0, offset, bytes };
+        self.say(0, ControlMessage::Input(input));
+    }
+
+    fn say(&mut self, id: u64, message: ControlMessage<'_>) {
+        self.outgoing.push(&frame(id, message));
+    }
+
+    fn read(&mut self, wire: usize, wires: &mut Wires, moment: &mut Moment) -> bool {
+        match wires.get(wire).down.read(self.receive.spare(), moment) {
+            Flow::Blocked => return false,
+            Flow::Moved(count) => self.receive.advance(count),
+            Flow::Ended => {
+                self.is_gone = true;
+                wires.close(wire);
+                return true;
+            }
+        }
+        while let Some(frame) = self.receive.next_frame().unwrap_or_else(never) {
+            match self.link.handle_frame(frame) {
+                LinkStep::Refused(hello) => {
+                    self.outcome = Refusal::from_wire(hello.status).map(Outcome::Refused);
+                }
+                LinkStep::Goodbye { reason, .. } => self.outcome = reason.map(Outcome::Closed),
+                LinkStep::Message { message: ArchivedEngineMessage::Error(error), .. } => {
+                    let code = ErrorCode::from_wire(error.get().code.to_native());
+                    self.outcome = code.map(Outcome::Answered);
+                }
+                _ => {}
+            }
+        }
+        true
+    }
+}
+
+fn never<T>(error: LengthError) -> T {
+    panic!("the engine sends frames, also to its enemies: {error}")
+}
+
+fn frame(id: u64, message: ControlMessage<'_>) -> Vec<u8> {
+    let mut bytes = vec![0; FRAME_MAX];
+    let size = encode(&mut bytes, id, message).expect("a crime fits a frame");
+    bytes.truncate(size);
+    bytes
+}
+
+/// The last crime of all would be to go unnoticed.
+const _: () = assert!(CRIMES.len() == Crime::Deafness as usize + 1);

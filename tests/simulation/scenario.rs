@@ -1,0 +1,227 @@
+//! What a seed stands for: sessions, clients, sizes, limits and how much goes wrong.
+
+use std::time::Duration;
+
+use tautline::{
+    protocol::{Delivery, SizePolicy, WindowSize, limits},
+    state::SessionTerms,
+};
+
+use crate::{hostile::Crime, random::Random, tape::TYPISTS};
+
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    pub(crate) sessions: Vec<SessionPlan>,
+    pub(crate) clients: Vec<ClientPlan>,
+    pub(crate) crime: Option<Crime>,
+    pub(crate) wire: WirePlan,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WirePlan {
+    pub(crate) capacity: usize,
+    pub(crate) delay_max: Duration,
+}
+
+impl WirePlan {
+    /// Whether the last word may come too late behind a frame that is under way.
+    pub(crate) fn is_slow(self) -> bool {
+        let frames = 2 * limits::FRAME_MAX / self.capacity + 1;
+        self.delay_max * frames as u32 > Duration::from_millis(500)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SessionPlan {
+    pub(crate) terms: SessionTerms,
+    /// How many children run, one after the other.
+    pub(crate) generations: u64,
+    /// How often a child dies at some moment, whatever anybody still wanted to type, in percent.
+    pub(crate) mortality: u64,
+    /// Bytes each child prints by itself.
+    pub(crate) flood: usize,
+    pub(crate) is_echoing: bool,
+    /// A process in the background keeps the terminal open and goes on printing.
+    pub(crate) leaves_background: bool,
+    pub(crate) input_capacity: usize,
+    pub(crate) output_capacity: usize,
+    /// How often the child has something else to do, in percent.
+    pub(crate) laziness: u64,
+    /// What each client types in each of the first two generations.
+    pub(crate) quotas: [u64; TYPISTS],
+}
+
+impl SessionPlan {
+    /// How far a client's tape is typed when the child of that generation, from 0, may end.
+    pub(crate) fn target(&self, client: usize, generation: u64) -> u64 {
+        self.quotas[client] * (generation + 1).min(2)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ClientPlan {
+    pub(crate) seats: Vec<SeatPlan>,
+    pub(crate) pings: u64,
+    pub(crate) resizes: u64,
+    pub(crate) detaches: u64,
+    pub(crate) adjusts: u64,
+    /// How often its connection is lost.
+    pub(crate) cuts: u64,
+    /// How often it stops reading for a while.
+    pub(crate) deaf: u64,
+    /// Leaves with `Disconnect` when it has seen everything.
+    pub(crate) leaves: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SeatPlan {
+    pub(crate) session: usize,
+    /// The attachment's number on the wire.
+    pub(crate) number: u32,
+    pub(crate) delivery: Delivery,
+    pub(crate) window: u32,
+    pub(crate) pause_limit_ms: u32,
+    pub(crate) is_read_only: bool,
+    /// Begins with the first byte ever printed, not with the next one.
+    pub(crate) is_from_start: bool,
+    pub(crate) is_typist: bool,
+}
+
+/// How much there is to do, by how narrow the pipes are.
+#[derive(Clone, Copy)]
+struct Scale {
+    pipe: (u64, u64),
+    terminal: (u64, u64),
+    quota_max: u64,
+    flood_max: u64,
+    input_windows: [u32; 3],
+    delays_us: [u64; 4],
+}
+
+const TINY: Scale = Scale {
+    pipe: (1, 48),
+    terminal: (1, 16),
+    quota_max: 200,
+    flood_max: 600,
+    input_windows: [1, 7, 64],
+    delays_us: [0, 0, 5, 20],
+};
+
+const SMALL: Scale = Scale {
+    pipe: (64, 8_192),
+    terminal: (64, 2_048),
+    quota_max: 6_000,
+    flood_max: 30_000,
+    input_windows: [100, 1_000, limits::INPUT_MAX as u32],
+    delays_us: [0, 50, 1_000, 20_000],
+};
+
+const LARGE: Scale = Scale {
+    pipe: (4_096, 262_144),
+    terminal: (512, 65_536),
+    quota_max: 40_000,
+    flood_max: 160_000,
+    input_windows: [limits::INPUT_MAX as u32, 8_192, 65_536],
+    delays_us: [0, 50, 1_000, 20_000],
+};
+
+impl Scenario {
+    pub(crate) fn new(random: &mut Random) -> Self {
+        let scale = match random.below(10) {
+            0 => TINY,
+            1..8 => SMALL,
+            _ => LARGE,
+        };
+        let wire = WirePlan {
+            capacity: random.between(scale.pipe.0, scale.pipe.1) as usize,
+            delay_max: Duration::from_micros(random.pick(&scale.delays_us)),
+        };
+        let session_count = random.between(1, 2) as usize;
+        let mut sessions = (0..session_count).map(|_| session(scale, random)).collect::<Vec<_>>();
+        let client_count = random.between(1, 4) as usize;
+        let clients = (0..client_count).map(|_| client(&sessions, random)).collect::<Vec<_>>();
+        for (client, plan) in clients.iter().enumerate() {
+            for seat in plan.seats.iter().filter(|seat| seat.is_typist) {
+                sessions[seat.session].quotas[client] = random.between(1, scale.quota_max);
+            }
+        }
+        let crime = random.chance(40).then(|| Crime::any(random));
+        let crime = crime.filter(|crime| crime.is_possible(&sessions[0]));
+        Self { sessions, clients, crime, wire }
+    }
+}
+
+fn session(scale: Scale, random: &mut Random) -> SessionPlan {
+    let generations = match random.below(20) {
+        0 => random.between(66, 90),
+        1..6 => random.between(2, 3),
+        _ => 1,
+    };
+    let is_crowded = generations > 3;
+    let flood_max = if is_crowded { 40 } else { scale.flood_max };
+    let terms = SessionTerms {
+        log_size: random.pick(&[limits::OUTPUT_WINDOW_MIN as usize, 20_000, 100_000]),
+        input_window: random.pick(&scale.input_windows),
+        size: WindowSize::cells(80, 24),
+        size_policy: random.pick(&[SizePolicy::Latest, SizePolicy::Latest, SizePolicy::Smallest]),
+        is_ephemeral: generations == 1 && random.chance(25),
+    };
+    SessionPlan {
+        terms,
+        generations,
+        mortality: random.pick(&[0, 0, 40, 100]),
+        flood: if random.chance(70) { random.below(flood_max) as usize } else { 0 },
+        is_echoing: random.chance(70),
+        leaves_background: random.chance(15),
+        input_capacity: random.between(scale.terminal.0, scale.terminal.1) as usize,
+        output_capacity: random.between(scale.terminal.0, scale.terminal.1) as usize,
+        laziness: random.pick(&[0, 20, 80]),
+        quotas: [0; TYPISTS],
+    }
+}
+
+fn client(sessions: &[SessionPlan], random: &mut Random) -> ClientPlan {
+    let mut seats: Vec<SeatPlan> = Vec::new();
+    for number in 1..=random.pick(&[1, 1, 2, 3]) {
+        let session = random.below(sessions.len() as u64) as usize;
+        let is_taken = seats.iter().any(|seat| seat.session == session && seat.is_typist);
+        let is_crowded = sessions[session].generations > 3;
+        let mut seat = seat(session, number, random);
+        seat.is_typist &= !is_taken && !is_crowded;
+        seats.push(seat);
+    }
+    ClientPlan {
+        seats,
+        pings: random.below(4),
+        resizes: random.below(4),
+        detaches: random.pick(&[0, 0, 1, 3]),
+        adjusts: random.pick(&[0, 0, 2]),
+        cuts: random.pick(&[0, 0, 0, 1, 2]),
+        deaf: random.pick(&[0, 1, 3]),
+        leaves: random.chance(60),
+    }
+}
+
+fn seat(session: usize, number: u32, random: &mut Random) -> SeatPlan {
+    let delivery = random.pick(&[
+        Delivery::Lossless,
+        Delivery::Lossless,
+        Delivery::Log,
+        Delivery::Screen,
+        Delivery::None,
+    ]);
+    let is_read_only = random.chance(20);
+    SeatPlan {
+        session,
+        number,
+        delivery,
+        window: match delivery {
+            Delivery::None => 0,
+            _ => random.pick(&[limits::OUTPUT_WINDOW_MIN, 10_000, 65_536]),
+        },
+        pause_limit_ms: random.pick(&[u32::MAX, u32::MAX, 20, 500, 2_000]),
+        is_read_only,
+        is_from_start: random.chance(60),
+        is_typist: !is_read_only && random.chance(75),
+    }
+}

@@ -1,0 +1,298 @@
+//! The PTY and the child in it: bounded both ways, at its own pace, mortal.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use tautline::{
+    protocol::{ExitKind, WindowSize},
+    state::Exit,
+};
+
+use crate::{
+    byte_queue::ByteQueue,
+    moment::Moment,
+    scenario::SessionPlan,
+    tape::{TYPISTS, typed, typist},
+    wire::Flow,
+};
+
+/// A session's terminals, one after the other, and all that was ever typed and printed there.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    index: usize,
+    plan: SessionPlan,
+    input: ByteQueue,
+    output: ByteQueue,
+    child: Option<Child>,
+    /// Prints on after the child, until the engine lets go.
+    background: usize,
+    is_user_side_open: bool,
+    /// Everything that was ever printed, by offset.
+    pub(crate) printed: Printed,
+    /// How much of each client's tape was written to the terminal, and read by a child.
+    pub(crate) written: [u64; TYPISTS],
+    pub(crate) read: [u64; TYPISTS],
+    last_typist: Option<usize>,
+    pub(crate) exits: Vec<Ended>,
+    exit_notice: Option<(Instant, Exit)>,
+    pub(crate) size: WindowSize,
+}
+
+/// How long a child lives that does not end by itself.
+const LIFETIME_MAX: Duration = Duration::from_millis(100);
+
+/// Output by offset.
+#[derive(Default)]
+pub(crate) struct Printed(pub(crate) Vec<u8>);
+
+impl fmt::Debug for Printed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+#[derive(Debug)]
+struct Child {
+    generation: u64,
+    epoch: u64,
+    flood_left: usize,
+    unprinted: ByteQueue,
+    dies_at: Option<Instant>,
+}
+
+/// How a child ended, in truth.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) epoch: u64,
+    pub(crate) exit: Exit,
+    /// The offset after its own last byte.
+    pub(crate) printed: u64,
+}
+
+impl Terminal {
+    pub(crate) fn new(index: usize, plan: SessionPlan) -> Self {
+        Self {
+            index,
+            size: plan.terms.size,
+            plan,
+            input: ByteQueue::default(),
+            output: ByteQueue::default(),
+            child: None,
+            background: 0,
+            is_user_side_open: false,
+            printed: Printed::default(),
+            written: [0; TYPISTS],
+            read: [0; TYPISTS],
+            last_typist: None,
+            exits: Vec::new(),
+            exit_notice: None,
+        }
+    }
+
+    /// A new terminal with a new child; what the engine never read of the old one is gone.
+    pub(crate) fn start(
+        &mut self,
+        epoch: u64,
+        read_to: u64,
+        size: WindowSize,
+        moment: &mut Moment,
+    ) {
+        let dies = moment.random.chance(self.plan.mortality);
+        let lifetime = moment.random.delay(LIFETIME_MAX);
+        let generation = self.exits.len() as u64;
+        self.input.clear();
+        self.output.clear();
+        self.printed.0.truncate(read_to as usize);
+        self.background = 0;
+        self.is_user_side_open = true;
+        self.size = size;
+        self.child = Some(Child {
+            generation,
+            epoch,
+            flood_left: self.plan.flood,
+            unprinted: ByteQueue::default(),
+            dies_at: dies.then(|| moment.now + lifetime),
+        });
+        // What no child read is lost with the terminal it was written to.
+        self.read = self.written;
+        self.last_typist = None;
+    }
+
+    /// Whether the last child was patient: everything was typed, read and printed.
+    pub(crate) fn has_ended_well(&self) -> bool {
+        self.exits.last().is_some_and(|ended| ended.exit.kind == ExitKind::Code)
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// The engine writes to the controller side.
+    pub(crate) fn write(&mut self, bytes: &[u8], moment: &mut Moment) -> Flow {
+        if !self.is_user_side_open {
+            return Flow::Ended;
+        }
+        let room = bytes.len().min(self.plan.input_capacity - self.input.len());
+        if room == 0 {
+            return Flow::Blocked;
+        }
+        let count = moment.random.piece(room);
+        for byte in &bytes[..count] {
+            self.check_typed(*byte, moment);
+        }
+        self.input.push(&bytes[..count]);
+        Flow::Moved(count)
+    }
+
+    /// Each byte is the next of its client's tape, and clients take turns only between frames.
+    fn check_typed(&mut self, byte: u8, moment: &Moment) {
+        let client = typist(byte);
+        let position = self.written[client];
+        let session = self.index;
+        assert_eq!(
+            byte,
+            typed(client, position),
+            "session {session}: client {client}'s input at {position} is not what it typed there"
+        );
+        if let Some(last) = self.last_typist.filter(|last| *last != client) {
+            let end = self.written[last];
+            assert!(
+                moment.frames.is_end(session, last, end),
+                "session {session}: client {client} typed inside a frame of client {last}, at {end}"
+            );
+        }
+        self.last_typist = Some(client);
+        self.written[client] += 1;
+    }
+
+    /// The engine reads from the controller side.
+    pub(crate) fn read(&mut self, into: &mut [u8], moment: &mut Moment) -> Flow {
+        let most = into.len().min(self.output.len());
+        if most == 0 {
+            let is_over = !self.is_user_side_open && self.output.is_empty();
+            return if is_over { Flow::Ended } else { Flow::Blocked };
+        }
+        let count = moment.random.piece(most);
+        into[..count].copy_from_slice(&self.output.as_slice()[..count]);
+        self.output.pop(count);
+        Flow::Moved(count)
+    }
+
+    /// The child's end, once, when it is noticed.
+    pub(crate) fn take_exit(&mut self, now: Instant) -> Option<Exit> {
+        self.exit_notice.take_if(|(at, _)| *at <= now).map(|(_, exit)| exit)
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        let death = self.child.as_ref().and_then(|child| child.dies_at);
+        death.into_iter().chain(self.exit_notice.map(|(at, _)| at)).min()
+    }
+
+    /// The child does something, if it can.
+    pub(crate) fn step(&mut self, moment: &mut Moment) -> bool {
+        let Some(mut child) = self.child.take() else {
+            return self.step_background(moment);
+        };
+        if child.dies_at.is_some_and(|at| moment.now >= at) {
+            self.end(&child, moment);
+            return true;
+        }
+        if moment.may_idle(self.plan.laziness) {
+            self.child = Some(child);
+            return false;
+        }
+        let is_active = self.step_child(&mut child, moment);
+        if is_active || !self.may_end(&child) {
+            self.child = Some(child);
+            return is_active;
+        }
+        self.end(&child, moment);
+        true
+    }
+
+    fn step_child(&mut self, child: &mut Child, moment: &mut Moment) -> bool {
+        if !child.unprinted.is_empty() {
+            let count = self.print(child.unprinted.as_slice(), moment);
+            child.unprinted.pop(count);
+            return count > 0;
+        }
+        let is_flooding = child.flood_left > 0;
+        if is_flooding && (self.input.is_empty() || moment.random.chance(60)) {
+            let count = moment.random.piece(child.flood_left.min(4_096));
+            let from = self.printed.0.len() as u64;
+            child.unprinted.push(&numbered(from, count));
+            child.flood_left -= count;
+            return true;
+        }
+        if self.input.is_empty() {
+            return false;
+        }
+        let count = moment.random.piece(self.input.len().min(4_096));
+        let bytes = &self.input.as_slice()[..count];
+        for byte in bytes {
+            self.read[typist(*byte)] += 1;
+        }
+        if self.plan.is_echoing {
+            child.unprinted.push(bytes);
+        }
+        self.input.pop(count);
+        true
+    }
+
+    fn step_background(&mut self, moment: &mut Moment) -> bool {
+        if self.background == 0 || !self.is_user_side_open {
+            return false;
+        }
+        let bytes = numbered(self.printed.0.len() as u64, self.background.min(8));
+        let count = self.print(&bytes, moment);
+        self.background -= count;
+        count > 0
+    }
+
+    fn print(&mut self, bytes: &[u8], moment: &mut Moment) -> usize {
+        let room = bytes.len().min(self.plan.output_capacity - self.output.len());
+        if room == 0 {
+            return 0;
+        }
+        let count = moment.random.piece(room);
+        self.output.push(&bytes[..count]);
+        self.printed.0.extend_from_slice(&bytes[..count]);
+        count
+    }
+
+    /// A patient child has printed and read everything before it ends.
+    fn may_end(&self, child: &Child) -> bool {
+        let is_typed = |client| self.read[client] == self.plan.target(client, child.generation);
+        child.dies_at.is_none()
+            && child.flood_left == 0
+            && child.unprinted.is_empty()
+            && (0..TYPISTS - 1).all(is_typed)
+    }
+
+    fn end(&mut self, child: &Child, moment: &mut Moment) {
+        let value = moment.random.below(100) as i32 + 1;
+        let kind = if child.dies_at.is_some() { ExitKind::Signal } else { ExitKind::Code };
+        let exit = Exit { kind, value };
+        self.print(b"bye\n", moment);
+        let printed = self.printed.0.len() as u64;
+        self.exits.push(Ended { epoch: child.epoch, exit, printed });
+        let delay = moment.random.delay(Duration::from_millis(5));
+        self.exit_notice = Some((moment.now + delay, exit));
+        self.is_user_side_open = self.plan.leaves_background;
+        self.background = if self.is_user_side_open { 100 } else { 0 };
+        moment.note("child ended", [self.index as u64, child.epoch, printed]);
+    }
+}
+
+/// Output that tells where it belongs.
+fn numbered(from: u64, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len + 16);
+    while bytes.len() < len {
+        let offset = from + bytes.len() as u64;
+        bytes.extend_from_slice(format!("{offset:08}\n").as_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}

@@ -1,0 +1,161 @@
+//! The socket between a client and the engine: two byte pipes with bounded room and random delay.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::{byte_queue::ByteQueue, moment::Moment, random::Random, scenario::WirePlan};
+
+/// What became of a read or a write that never waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Flow {
+    /// So many bytes went through, at least one.
+    Moved(usize),
+    /// Nothing to read, or no room.
+    Blocked,
+    /// The other side is gone.
+    Ended,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    bytes: ByteQueue,
+    /// When how many of the bytes become readable, in order.
+    arrivals: VecDeque<(Instant, usize)>,
+    plan: WirePlan,
+    is_ended: bool,
+}
+
+impl Pipe {
+    pub(crate) fn new(plan: WirePlan) -> Self {
+        Self { bytes: ByteQueue::default(), arrivals: VecDeque::new(), plan, is_ended: false }
+    }
+
+    /// Whether a write would take anything, or fail.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.is_ended || self.bytes.len() < self.plan.capacity
+    }
+
+    /// Takes some of `bytes`, as many as fit or fewer.
+    pub(crate) fn write(&mut self, bytes: &[u8], moment: &mut Moment) -> Flow {
+        if self.is_ended {
+            return Flow::Ended;
+        }
+        let room = bytes.len().min(self.plan.capacity - self.bytes.len());
+        if room == 0 {
+            return Flow::Blocked;
+        }
+        let count = moment.random.piece(room);
+        self.bytes.push(&bytes[..count]);
+        let arrival = moment.now + moment.random.delay(self.plan.delay_max);
+        let earliest = self.arrivals.back().map_or(arrival, |(last, _)| *last);
+        self.arrivals.push_back((arrival.max(earliest), count));
+        Flow::Moved(count)
+    }
+
+    /// Fills some of `into` with what has arrived.
+    pub(crate) fn read(&mut self, into: &mut [u8], moment: &mut Moment) -> Flow {
+        let arrived = self.arrivals.iter().take_while(|(at, _)| *at <= moment.now);
+        let arrived = arrived.map(|(_, count)| count).sum::<usize>().min(into.len());
+        if arrived == 0 {
+            let is_over = self.is_ended && self.bytes.is_empty();
+            return if is_over { Flow::Ended } else { Flow::Blocked };
+        }
+        let count = moment.random.piece(arrived);
+        into[..count].copy_from_slice(&self.bytes.as_slice()[..count]);
+        self.bytes.pop(count);
+        let mut rest = count;
+        while rest > 0 {
+            let (_, first) = self.arrivals.front_mut().expect("what arrived is listed");
+            let taken = rest.min(*first);
+            *first -= taken;
+            rest -= taken;
+            if *first == 0 {
+                self.arrivals.pop_front();
+            }
+        }
+        Flow::Moved(count)
+    }
+
+    /// Nothing more will be written.
+    pub(crate) fn end(&mut self) {
+        self.is_ended = true;
+    }
+
+    /// Loses the tail of what is under way, and ends.
+    fn cut(&mut self, random: &mut Random) {
+        let kept = random.below(self.bytes.len() as u64 + 1) as usize;
+        self.bytes.truncate(kept);
+        let mut rest = kept;
+        for (_, count) in &mut self.arrivals {
+            *count = rest.min(*count);
+            rest -= *count;
+        }
+        self.arrivals.retain(|(_, count)| *count > 0);
+        self.end();
+    }
+
+    fn next_arrival(&self) -> Option<Instant> {
+        self.arrivals.front().map(|(at, _)| *at)
+    }
+}
+
+/// Both directions.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    /// From client to engine.
+    pub(crate) up: Pipe,
+    /// From engine to client.
+    pub(crate) down: Pipe,
+}
+
+/// Every connection that was ever made, and who waits to be accepted.
+#[derive(Debug)]
+pub(crate) struct Wires {
+    wires: Vec<Wire>,
+    waiting: VecDeque<usize>,
+}
+
+impl Wires {
+    pub(crate) fn new() -> Self {
+        Self { wires: Vec::new(), waiting: VecDeque::new() }
+    }
+
+    pub(crate) fn connect(&mut self, plan: WirePlan) -> usize {
+        let id = self.wires.len();
+        self.wires.push(Wire { up: Pipe::new(plan), down: Pipe::new(plan) });
+        self.waiting.push_back(id);
+        id
+    }
+
+    pub(crate) fn accept(&mut self) -> Option<usize> {
+        self.waiting.pop_front()
+    }
+
+    pub(crate) fn get(&mut self, id: usize) -> &mut Wire {
+        &mut self.wires[id]
+    }
+
+    /// One side drops its socket: the other still reads what was sent.
+    pub(crate) fn close(&mut self, id: usize) {
+        self.wires[id].up.end();
+        self.wires[id].down.end();
+    }
+
+    /// The connection is lost, with some of what was under way.
+    pub(crate) fn cut(&mut self, id: usize, random: &mut Random) {
+        self.wires[id].up.cut(random);
+        self.wires[id].down.cut(random);
+    }
+
+    /// When the next bytes arrive somewhere.
+    pub(crate) fn next_arrival(&self, now: Instant) -> Option<Instant> {
+        let pipes = self.wires.iter().flat_map(|wire| [&wire.up, &wire.down]);
+        pipes.filter_map(Pipe::next_arrival).filter(|at| *at > now).min()
+    }
+}
+
+/// A delay that nobody notices.
+pub(crate) const TICK: Duration = Duration::from_micros(20);

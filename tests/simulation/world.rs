@@ -1,0 +1,192 @@
+//! One history: everybody takes small steps in random order until all is said and done.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    client::{Client, Truth},
+    engine::{Engine, Hosted},
+    hostile::Hostile,
+    moment::Moment,
+    scenario::Scenario,
+    terminal::Terminal,
+    wire::{TICK, Wires},
+};
+
+/// Rounds after which somebody must be stuck in a circle.
+const ROUNDS_MAX: u64 = 2_000_000;
+
+/// Virtual time after which everything was to be over.
+const TIME_MAX: Duration = Duration::from_secs(3_600);
+
+#[derive(Debug)]
+struct World {
+    moment: Moment,
+    begun: Instant,
+    scenario: Scenario,
+    wires: Wires,
+    terminals: Vec<Terminal>,
+    engine: Engine,
+    clients: Vec<Client>,
+    hostile: Option<Hostile>,
+    /// Nothing is under way and nobody can do anything.
+    is_quiet: bool,
+}
+
+/// Who takes a step.
+#[derive(Clone, Copy, Debug)]
+enum Actor {
+    Client(usize),
+    Hostile,
+    Accept,
+    Reading(usize),
+    Writing(usize),
+    Session(usize),
+    Child(usize),
+}
+
+/// Lives through the history of `seed`; returns its hash.
+pub(crate) fn run(seed: u64) -> u64 {
+    let mut world = World::new(seed);
+    while !(world.is_quiet && world.is_done()) {
+        world.round();
+    }
+    world.check_end();
+    world.moment.trace.hash()
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut moment = Moment::new(seed);
+        let scenario = Scenario::new(&mut moment.random);
+        if moment.trace.is_printed() {
+            println!("{scenario:#?}");
+        }
+        let sessions = scenario.sessions.iter().enumerate();
+        let terminals = sessions.map(|(index, plan)| Terminal::new(index, plan.clone()));
+        let clients = scenario.clients.iter().enumerate();
+        let clients = clients.map(|(index, plan)| Client::new(index, plan.clone(), scenario.wire));
+        let hostile = scenario.crime;
+        let mut world = Self {
+            begun: moment.now,
+            wires: Wires::new(),
+            terminals: terminals.collect(),
+            engine: Engine::new(&scenario.sessions),
+            clients: clients.collect(),
+            hostile: hostile.map(|crime| Hostile::new(crime, scenario.wire, &mut moment)),
+            is_quiet: false,
+            scenario,
+            moment,
+        };
+        world.engine.start(&mut world.terminals, &mut world.moment);
+        world
+    }
+
+    fn is_done(&self) -> bool {
+        let truth = self.truth();
+        self.clients.iter().all(|client| client.is_done(truth))
+            && self.hostile.as_ref().is_none_or(Hostile::is_done)
+            && self.engine.hosted.iter().all(Hosted::is_over)
+    }
+
+    fn round(&mut self) {
+        self.moment.rounds += 1;
+        assert!(self.moment.rounds < ROUNDS_MAX, "it goes round in circles: {self:?}");
+        assert!(self.moment.now - self.begun < TIME_MAX, "it takes for ever: {self:?}");
+        self.moment.now += self.moment.random.delay(TICK);
+        self.is_quiet = false;
+        let mut actors = self.actors();
+        let mut is_moved = false;
+        let mut is_idle = false;
+        while !actors.is_empty() {
+            let at = self.moment.random.below(actors.len() as u64) as usize;
+            let actor = actors.swap_remove(at);
+            if self.moment.may_idle(10) {
+                is_idle = true;
+            } else {
+                is_moved |= self.step(actor);
+            }
+        }
+        is_moved |= self.engine.step_timers(&mut self.terminals, &mut self.wires, &mut self.moment);
+        for (hosted, terminal) in self.engine.hosted.iter_mut().zip(&self.terminals) {
+            hosted.check(terminal, self.moment.now);
+        }
+        if is_moved {
+            self.moment.is_pressed = false;
+        } else if is_idle || !self.moment.is_pressed {
+            self.moment.is_pressed = true;
+        } else {
+            self.moment.is_pressed = false;
+            let mut sessions = self.engine.hosted.iter().map(|hosted| &hosted.session);
+            self.is_quiet = self.wires.next_arrival(self.moment.now).is_none()
+                && sessions.all(|session| session.deadline().is_none());
+            if !(self.is_quiet && self.is_done()) {
+                self.jump();
+            }
+        }
+    }
+
+    fn actors(&self) -> Vec<Actor> {
+        let clients = (0..self.clients.len()).map(Actor::Client);
+        let hostile = self.hostile.iter().map(|_| Actor::Hostile);
+        let connections = 0..self.engine.connection_count();
+        let sessions = 0..self.terminals.len();
+        let actors = clients.chain(hostile).chain([Actor::Accept]);
+        let actors = actors.chain(connections.clone().map(Actor::Reading));
+        let actors = actors.chain(connections.map(Actor::Writing));
+        let actors = actors.chain(sessions.clone().map(Actor::Session));
+        actors.chain(sessions.map(Actor::Child)).collect()
+    }
+
+    fn step(&mut self, actor: Actor) -> bool {
+        let Self { moment, scenario, wires, terminals, engine, clients, hostile, .. } = self;
+        let truth = Truth { sessions: &scenario.sessions, terminals, hosted: &engine.hosted };
+        match actor {
+            Actor::Client(at) => clients[at].step(wires, truth, moment),
+            Actor::Hostile => hostile.as_mut().is_some_and(|it| it.step(wires, truth, moment)),
+            Actor::Accept => engine.accept(wires, moment),
+            Actor::Reading(at) => engine.step_reading(at, wires, moment),
+            Actor::Writing(at) => engine.step_writing(at, wires, moment),
+            Actor::Session(at) => engine.step_session(at, &mut terminals[at], moment),
+            Actor::Child(at) => terminals[at].step(moment),
+        }
+    }
+
+    /// Nobody can do anything now: on to when somebody can.
+    fn jump(&mut self) {
+        let now = self.moment.now;
+        let clients = self.clients.iter().filter_map(|client| client.next_wake(now));
+        let hostile = self.hostile.as_ref().and_then(|hostile| hostile.next_wake(now));
+        let terminals = self.terminals.iter().filter_map(Terminal::next_wake);
+        let wakes = clients.chain(hostile).chain(terminals).chain(self.engine.next_wake());
+        let next = wakes.chain(self.wires.next_arrival(now)).min();
+        let Some(next) = next else { panic!("everybody waits for somebody else: {self:?}") };
+        self.moment.note("jump", [0; 3]);
+        self.moment.now = next.max(now);
+    }
+
+    fn check_end(&self) {
+        let truth = self.truth();
+        for client in &self.clients {
+            client.check_end(truth);
+        }
+        if let Some(hostile) = &self.hostile {
+            hostile.check_end(truth);
+        }
+        for (terminal, plan) in self.terminals.iter().zip(&self.scenario.sessions) {
+            if terminal.has_ended_well() {
+                for client in 0..self.clients.len() {
+                    let target = plan.target(client, plan.generations - 1);
+                    assert_eq!(terminal.read[client], target, "all that was typed was read");
+                }
+            }
+        }
+    }
+
+    fn truth(&self) -> Truth<'_> {
+        Truth {
+            sessions: &self.scenario.sessions,
+            terminals: &self.terminals,
+            hosted: &self.engine.hosted,
+        }
+    }
+}
