@@ -75,6 +75,7 @@ pub(crate) fn prepare_child(command: &mut Command) {
             rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
             reset_signals();
             restore_descriptor_limit();
+            restore_umask();
             close_inherited();
             Ok(())
         });
@@ -82,18 +83,17 @@ pub(crate) fn prepare_child(command: &mut Command) {
 }
 
 /// Makes a command's child a daemon: nobody's child, in a session it does not lead, so that no
-/// terminal ever becomes its own; with umask 077, default signals, and nothing inherited above
-/// descriptor 2. What `spawn` returns ends at once and only has to be waited for.
+/// terminal ever becomes its own; with default signals, and nothing inherited above descriptor 2.
+/// What `spawn` returns ends at once and only has to be waited for.
 #[cfg(feature = "cli")]
 pub(crate) fn prepare_daemon(command: &mut Command) {
     // SAFETY: the closure runs between fork and exec, where only async-signal-safe calls are
-    // allowed: `setsid`, `fork`, `_exit`, `umask`, `sigaction`, `close_range` and `fcntl` are, and
-    // nothing here allocates, locks or unwinds.
+    // allowed: `setsid`, `fork`, `_exit`, `sigaction`, `close_range` and `fcntl` are, and nothing
+    // here allocates, locks or unwinds.
     unsafe {
         command.pre_exec(|| {
             rustix::process::setsid()?;
             leave_parent()?;
-            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
             reset_signals();
             close_inherited();
             Ok(())
@@ -111,6 +111,24 @@ fn leave_parent() -> io::Result<()> {
         0 => Ok(()),
         // SAFETY: ends the process at once and runs nothing of ours, which would run twice.
         _ => unsafe { libc::_exit(0) },
+    }
+}
+
+/// The umask before we changed it and 1, or 0 if we never did.
+static UMASK_BEFORE: AtomicU64 = AtomicU64::new(0);
+
+/// Lets nobody else into files this process makes. Children get the old umask back: theirs are
+/// their own business.
+#[cfg(feature = "cli")]
+pub(crate) fn make_files_private() {
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    UMASK_BEFORE.store(u64::from(before.as_raw_mode()) + 1, Ordering::Relaxed);
+}
+
+/// Gives a child the umask that we were started with. Allocates nothing.
+fn restore_umask() {
+    if let Some(before) = UMASK_BEFORE.load(Ordering::Relaxed).checked_sub(1) {
+        rustix::process::umask(rustix::fs::Mode::from_bits_truncate(before as _));
     }
 }
 

@@ -1,0 +1,158 @@
+//! The ways out, and what is said and done on each.
+
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::super::{
+    commands::session_json::show_exit,
+    context::{Context, write_output},
+    failure::{Failure, Outcome, exit_code},
+    terminal::TerminalModes,
+    text::signal_name::show_signal,
+};
+use crate::{
+    Event, Events, Input,
+    protocol::{DetachReason, ExitKind},
+    state::Exit,
+};
+
+/// How long the engine may take to take in what was typed last.
+const DETACH_LIMIT: Duration = Duration::from_secs(1);
+
+/// Why one is not attached any more.
+#[derive(Clone, Debug)]
+pub(crate) enum Leave {
+    /// The detach keys.
+    Left,
+    /// The engine ended the attachment.
+    Detached(DetachReason),
+    /// The child ended.
+    Exited(Exit),
+    /// Somebody wants this process to end.
+    Signal(i32),
+    /// The terminal is gone.
+    TerminalGone,
+    /// Something went wrong.
+    Failed(Failure),
+}
+
+impl Leave {
+    /// What is said, and the exit code.
+    pub(super) fn conclude(
+        self,
+        context: &Context,
+        name: &str,
+        is_mid_line: bool,
+        waiting: usize,
+    ) -> Outcome {
+        let break_line = || {
+            if is_mid_line && !context.is_quiet {
+                // If the terminal is gone, so are those who would see it.
+                let _ = write_output("\n");
+            }
+        };
+        let say = |text: String| {
+            break_line();
+            context.note(&text);
+        };
+        match self {
+            Self::Left => {
+                say(format!("[detached from {name}]"));
+                if waiting > 0 {
+                    context.note(&format!("[{waiting} bytes typed last may not have arrived]"));
+                }
+                Ok(exit_code::SUCCESS)
+            }
+            Self::Detached(DetachReason::Removed) => {
+                say(format!("[{name} was removed]"));
+                Ok(exit_code::FAILURE)
+            }
+            Self::Detached(reason) => {
+                let by = if reason == DetachReason::Kicked { " by another client" } else { "" };
+                say(format!("[detached from {name}{by}]"));
+                Ok(exit_code::SUCCESS)
+            }
+            Self::Exited(exit) => {
+                say(format!("[{name} {}]", show_exit(exit)));
+                Ok(exit_status(exit))
+            }
+            Self::Signal(number) => {
+                say(format!("[detached from {name} by {}]", show_signal(number)));
+                Ok(exit_code::SIGNAL + number as u8)
+            }
+            Self::TerminalGone => Ok(exit_code::SIGNAL + libc::SIGHUP as u8),
+            Self::Failed(failure) => {
+                break_line();
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// A child's status as an exit code: 128 and the signal for one that a signal ended.
+pub(crate) const fn exit_status(exit: Exit) -> u8 {
+    match exit.kind {
+        ExitKind::Code => exit.value as u8,
+        ExitKind::Signal => exit_code::SIGNAL.wrapping_add(exit.value as u8),
+        _ => exit_code::FAILURE,
+    }
+}
+
+/// Turns off on our terminal what output turned on that was written to it.
+pub(crate) fn give_back(output: &[u8]) -> Result<(), Failure> {
+    if !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let mut modes = TerminalModes::default();
+    modes.push(output);
+    write_output(modes.undo())
+}
+
+/// Leaves in order: what was typed before is taken in.
+pub(super) async fn detach(input: &Input, events: &mut Events) {
+    input.detach();
+    let told = async {
+        while let Ok(Some(event)) = events.next().await {
+            if matches!(event, Event::Detached { .. }) {
+                return;
+            }
+        }
+    };
+    // An engine that does not answer in time is left without its answer.
+    let _ = tokio::time::timeout(DETACH_LIMIT, told).await;
+}
+
+/// The signals that end this process.
+#[derive(Debug)]
+pub(crate) struct EndingSignals {
+    terminate: Signal,
+    hangup: Signal,
+    interrupt: Signal,
+    quit: Signal,
+}
+
+impl EndingSignals {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    /// Waits for one of them.
+    pub(crate) async fn wait(&mut self) -> Leave {
+        let number = tokio::select! {
+            _ = self.terminate.recv() => libc::SIGTERM,
+            _ = self.hangup.recv() => libc::SIGHUP,
+            _ = self.interrupt.recv() => libc::SIGINT,
+            _ = self.quit.recv() => libc::SIGQUIT,
+        };
+        Leave::Signal(number)
+    }
+}

@@ -1,0 +1,140 @@
+//! Being attached: a session's output on this terminal, this terminal's input in the session.
+//!
+//! Three futures of one task, none of which waits for another: `output` shows, `typing` sends,
+//! `window` follows the terminal's size. The first that ends says why.
+
+mod leaving;
+mod output;
+mod typing;
+mod window;
+
+use std::{cell::Cell, cell::RefCell, ops::Range, rc::Rc};
+
+use tokio::sync::Notify;
+
+pub(crate) use leaving::{EndingSignals, Leave, exit_status, give_back};
+pub(crate) use output::line_start;
+
+use super::{
+    context::Context,
+    failure::{Failure, Outcome},
+    keys::{DetachKeys, ReplyFilter},
+    terminal::{RawMode, Tty},
+};
+use crate::{
+    AttachOptions, Events, Input,
+    protocol::{AttachFlags, View, WindowSize},
+};
+
+/// How to be attached.
+#[derive(Clone, Debug)]
+pub(crate) struct AttachHow {
+    /// What detaches.
+    pub(crate) keys: DetachKeys,
+    /// Type nothing, and leave the size alone.
+    pub(crate) is_read_only: bool,
+    /// Detach everybody else.
+    pub(crate) is_alone: bool,
+    /// Say nothing about how it ended: the program was run, and has said what it had to.
+    pub(crate) is_silent: bool,
+}
+
+impl Default for AttachHow {
+    fn default() -> Self {
+        Self { keys: DetachKeys::usual(), is_read_only: false, is_alone: false, is_silent: false }
+    }
+}
+
+impl AttachHow {
+    /// What is asked of the engine, for a terminal of that size.
+    pub(crate) fn options(&self, size: WindowSize, view: View, from: u64) -> AttachOptions {
+        let mut options = AttachOptions::default();
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        options.flags = flag(self.is_read_only, AttachFlags::READ_ONLY)
+            | flag(self.is_alone, AttachFlags::DETACH_OTHERS);
+        options.view = view;
+        options.output_from = from;
+        if !self.is_read_only {
+            options.size = size;
+        }
+        options
+    }
+}
+
+/// What the three futures tell each other.
+#[derive(Debug, Default)]
+struct Stage {
+    /// Drops the terminal's replies while a replay is painted.
+    filter: RefCell<Option<ReplyFilter>>,
+    /// The replay was painted.
+    replayed: Notify,
+    /// The child printed something new.
+    printed: Notify,
+    /// Bytes that were typed and may not have reached the child.
+    waiting: Cell<usize>,
+}
+
+/// An attachment that is not shown yet.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    name: String,
+    input: Input,
+    events: Events,
+    replay: Option<Range<u64>>,
+    has_size: bool,
+}
+
+impl Attached {
+    /// Shows what comes.
+    pub(crate) const fn new(name: String, input: Input, events: Events) -> Self {
+        Self { name, input, events, replay: None, has_size: false }
+    }
+
+    /// Paints these output offsets first, on an empty screen.
+    #[must_use]
+    pub(crate) fn with_replay(self, replay: Range<u64>) -> Self {
+        Self { replay: Some(replay), ..self }
+    }
+
+    /// The session had this size before: nothing told its programs to draw themselves anew.
+    #[must_use]
+    pub(crate) fn with_old_size(self, has_size: bool) -> Self {
+        Self { has_size, ..self }
+    }
+
+    /// Shows it on the terminal until it ends or is left, and gives the terminal back.
+    pub(crate) async fn show(self, context: &Context, tty: Rc<Tty>, how: AttachHow) -> Outcome {
+        let Self { name, input, mut events, replay, has_size } = self;
+        let failed = |error: &std::io::Error| Failure::system("use the terminal", error);
+        let mut signals = EndingSignals::listen().map_err(|error| failed(&error))?;
+        let window = window::Signals::listen().map_err(|error| failed(&error))?;
+        let stage = Stage::default();
+        if replay.is_some() {
+            *stage.filter.borrow_mut() = Some(ReplyFilter::new());
+        }
+        let typist = (!how.is_read_only).then_some(&input);
+        let raw = RawMode::begin(&tty).map_err(|error| failed(&error))?;
+        let leave = tokio::select! {
+            biased;
+            leave = signals.wait() => leave,
+            leave = typing::run(&tty, typist, how.keys, &stage) => leave,
+            leave = output::run(&mut events, &tty, replay, &stage) => leave,
+            leave = window::run(&tty, typist, &raw, window, &stage, has_size) => leave,
+        };
+        if matches!(leave, Leave::Left | Leave::Signal(_) | Leave::TerminalGone) {
+            leaving::detach(&input, &mut events).await;
+        }
+        let is_mid_line = tty.is_mid_line();
+        drop(raw);
+        if let (Leave::Exited(exit), true) = (&leave, how.is_silent) {
+            return Ok(exit_status(*exit));
+        }
+        leave.conclude(context, &name, is_mid_line, stage.waiting.get())
+    }
+}
+
+/// Opens the terminal to attach.
+pub(crate) fn open_terminal() -> Result<Rc<Tty>, Failure> {
+    let opened = Tty::open().map_err(|error| Failure::system("open the terminal", &error));
+    opened.map(Rc::new)
+}

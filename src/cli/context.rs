@@ -1,0 +1,151 @@
+//! What every command is told: where the daemon is, and how to speak.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use super::{
+    arguments::{DaemonPolicy, GlobalArguments},
+    daemon,
+    failure::{Failure, exit_code},
+    text::{child_env::Variables, escape::escaped},
+};
+use crate::{
+    Client, ClientConfig, default_socket_path, protocol::is_session_name,
+    transport::socket_path_for,
+};
+
+/// What every command is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// The daemon's socket, absolute.
+    pub(crate) socket: PathBuf,
+    /// Say it in JSON.
+    pub(crate) is_json: bool,
+    /// Say only what was asked for.
+    pub(crate) is_quiet: bool,
+    /// Say more.
+    pub(crate) is_verbose: bool,
+    policy: DaemonPolicy,
+    own_session: Option<String>,
+}
+
+impl Context {
+    /// From the command line and the environment.
+    pub(crate) fn new(arguments: &GlobalArguments) -> Result<Self, Failure> {
+        let from_env = env::var_os("TAUT_SOCKET").filter(|path| !path.is_empty());
+        let socket = match (&arguments.socket, &arguments.daemon_name) {
+            (Some(socket), _) => socket.clone(),
+            (None, Some(name)) => socket_path_for(name).map_err(Failure::usage)?,
+            (None, None) => from_env.clone().map_or_else(default_socket_path, PathBuf::from),
+        };
+        // A daemon we start runs in another directory.
+        let socket = std::path::absolute(&socket)
+            .map_err(|error| Failure::system("find the current directory", &error))?;
+        let is_own = from_env.is_some_and(|own| Path::new(&own) == socket);
+        let own_session = env::var("TAUT_SESSION").ok().filter(|name| is_own && !name.is_empty());
+        Ok(Self {
+            socket,
+            is_json: arguments.json,
+            is_quiet: arguments.quiet,
+            is_verbose: arguments.verbose > 0,
+            policy: arguments.daemon,
+            own_session,
+        })
+    }
+
+    /// The session we are in, if it is one of the daemon we talk to.
+    pub(crate) fn own_session(&self) -> Option<&str> {
+        self.own_session.as_deref()
+    }
+
+    /// The name given, or that of the session we are in.
+    pub(crate) fn name_or_own(&self, name: Option<String>) -> Result<String, Failure> {
+        let name = name.or_else(|| self.own_session.clone());
+        let missing = || Failure::usage("which session? There is no TAUT_SESSION to take it from");
+        check_name(name.ok_or_else(missing)?)
+    }
+
+    /// Connects to the daemon; starts none.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        Ok(Client::connect(&self.socket, ClientConfig::default()).await?)
+    }
+
+    /// Connects to the daemon, and starts one if none runs and that is allowed.
+    pub(crate) async fn connect_or_start(&self) -> Result<Client, Failure> {
+        if self.policy != DaemonPolicy::Auto {
+            return self.connect().await;
+        }
+        let deadline = Instant::now() + daemon::LEAVING_LIMIT;
+        let mut may_start = true;
+        loop {
+            match self.connect().await {
+                Err(failure) if failure.is_no_daemon() && may_start => {
+                    may_start = false;
+                    if daemon::start(&self.socket)? && self.is_verbose {
+                        self.note(&format!("started a daemon at {}", self.socket.display()));
+                    }
+                }
+                // It was killed or shut down this very moment; then it is replaced.
+                Err(failure) if failure.is_leaving() && Instant::now() < deadline => {
+                    tokio::time::sleep(daemon::LEAVING_PAUSE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Something worth knowing, for people only.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.is_quiet {
+            write_error(&format!("{}\n", escaped(text.as_bytes())));
+        }
+    }
+
+    /// Says why something failed.
+    pub(crate) fn report(&self, what: &str, failure: &Failure) {
+        let is_coloured = is_coloured(&io::stderr());
+        write_error(&failure.show(what, self.is_json, is_coloured));
+    }
+}
+
+/// Checks a name before it is sent: what is no name is a matter of usage.
+pub(crate) fn check_name(name: String) -> Result<String, Failure> {
+    if is_session_name(name.as_bytes()) {
+        return Ok(name);
+    }
+    let rule = "a name has 1 to 64 of A-Z a-z 0-9 . _ - and begins with none of . -";
+    Err(Failure::new(exit_code::USAGE, "invalid_name", format!("\"{name}\" is no name: {rule}")))
+}
+
+/// Whether to use colour there.
+pub(crate) fn is_coloured(stream: &impl IsTerminal) -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value: OsString| !value.is_empty());
+    stream.is_terminal() && !is_set("NO_COLOR") && env::var_os("TERM").is_none_or(|it| it != "dumb")
+}
+
+/// Our own environment.
+pub(crate) fn own_variables() -> Variables {
+    env::vars_os().collect()
+}
+
+/// Writes what was asked for to standard output.
+pub(crate) fn write_output(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    let written = output.write_all(bytes.as_ref()).and_then(|()| output.flush());
+    written.map_err(|error| Failure::output(&error))
+}
+
+/// Writes a JSON document to standard output.
+pub(crate) fn write_json(value: &serde_json::Value) -> Result<(), Failure> {
+    write_output(format!("{value:#}\n"))
+}
+
+/// Writes to standard error; if that is closed, nobody is left to be told.
+pub(crate) fn write_error(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,17 @@
+//! The `taut` command from outside: real processes, real terminals, real daemons.
+
+#![cfg(all(unix, feature = "cli"))]
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+#[path = "cli/attaching.rs"]
+mod attaching;
+#[path = "cli/daemon.rs"]
+mod daemon;
+#[path = "cli/lab.rs"]
+mod lab;
+#[path = "cli/running.rs"]
+mod running;
+#[path = "cli/screen.rs"]
+mod screen;
+#[path = "cli/sessions.rs"]
+mod sessions;
