@@ -280,7 +280,9 @@ flag_set! {
         EPHEMERAL = 1 << 1,
         /// The terminal starts without echo and without output processing.
         RAW = 1 << 2,
-        /// `env` is the whole environment; the engine adds only what it must.
+        /// The child starts from the engine's own HOME, USER, LOGNAME, SHELL, PATH, LANG, LC_* and
+        /// TZ, and `env` comes on top. Without it, `env` is all the child gets, but for
+        /// TAUT_SESSION, TAUT_SOCKET, and a TERM if it has none.
         CLEAN_ENV = 1 << 3,
         /// The program is started as a login shell (its name begins with `-`).
         LOGIN = 1 << 4,
@@ -304,6 +306,9 @@ flag_set! {
         TAKE_OVER = 1 << 5,
         /// Ends every other attachment of the session.
         DETACH_OTHERS = 1 << 6,
+        /// Only in `Attached`, ignored elsewhere: the client's input marks in this epoch were kept,
+        /// and it goes on from them. Without it they are fresh, whatever was typed before.
+        RESUMED = 1 << 7,
     }
 }
 

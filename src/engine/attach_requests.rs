@@ -70,6 +70,7 @@ impl Client {
             argv: spawn.argv.to_vec(),
             env: spawn.env.to_vec(),
             cwd: spawn.cwd.to_vec(),
+            is_clean: has(SpawnFlags::CLEAN_ENV),
             is_raw: has(SpawnFlags::RAW),
             is_login: has(SpawnFlags::LOGIN),
             restart: RestartPolicy::Never,
@@ -188,6 +189,7 @@ impl Client {
         }
         let mut core = host.lock();
         let handle = Arc::clone(&self.handle);
+        let kept = core.session.marks(self.id).is_some();
         let attachment = core.session.attach(self.id, id, &terms, epoch, handle)?;
         if terms.flags & AttachFlags::DETACH_OTHERS != 0 {
             core.detach_others(attachment);
@@ -204,7 +206,7 @@ impl Client {
         let marks = session.marks(self.id).unwrap_or_default();
         let reply = AttachedReply {
             attachment: terms.attachment,
-            flags: joined.flags(),
+            flags: joined.flags() | if kept { AttachFlags::RESUMED } else { 0 },
             epoch: session.epoch(),
             log_start: session.log().start(),
             output_offset: joined.output_offset(),

@@ -141,7 +141,7 @@ impl ReplyStream {
             size_policy: session.size_policy().to_wire(),
             restart: core.recipe.restart.to_wire(),
             name: core.name.as_str().into(),
-            command: shown(&core.recipe.argv).into(),
+            command: shown(&core.command).into(),
             cwd: cwd.as_slice().into(),
             foreground: foreground.as_slice().into(),
             title: b"".into(),

@@ -118,7 +118,15 @@ impl Command {
             argv.extend([arg.as_bytes(), b"\0"].concat());
         }
         let cwd = self.cwd.map_or_else(Vec::new, |cwd| cwd.into_os_string().into_vec());
-        Recipe { argv, env, cwd, is_raw: false, is_login: false, restart: RestartPolicy::Never }
+        Recipe {
+            argv,
+            env,
+            cwd,
+            is_clean: false,
+            is_raw: false,
+            is_login: false,
+            restart: RestartPolicy::Never,
+        }
     }
 }
 

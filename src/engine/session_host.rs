@@ -41,6 +41,8 @@ pub(super) struct SessionCore {
     pub(super) session: Session<Arc<ClientHandle>>,
     pub(super) name: String,
     pub(super) recipe: Recipe,
+    /// What runs or ran last, as a list: the shell too, if that was the engine's choice.
+    pub(super) command: Vec<u8>,
     pub(super) created: SystemTime,
     pub(super) restarts: u32,
     pub(super) running: Option<Running>,
@@ -66,6 +68,8 @@ pub(super) struct Recipe {
     pub(super) argv: Vec<u8>,
     pub(super) env: Vec<u8>,
     pub(super) cwd: Vec<u8>,
+    /// Whether the child starts from the engine's own basic variables.
+    pub(super) is_clean: bool,
     pub(super) is_raw: bool,
     pub(super) is_login: bool,
     pub(super) restart: RestartPolicy,
@@ -84,6 +88,7 @@ impl SessionHost {
                 session: Session::new(terms),
                 name,
                 recipe,
+                command: Vec::new(),
                 created: SystemTime::now(),
                 restarts: 0,
                 running: None,
@@ -104,6 +109,7 @@ impl SessionHost {
         let mut core = self.lock();
         let command = core.recipe.command(engine, &core.name)?;
         let (controller, child) = spawn(&command, core.session.size())?;
+        core.command = command.argv();
         let (commands, receiver) = mpsc::channel(PTY_COMMANDS_MAX);
         let hangup = Arc::new(Notify::new());
         let epoch = engine.new_number();
@@ -296,7 +302,15 @@ impl Recipe {
     }
 
     fn command(&self, engine: &Engine, session: &str) -> Result<ChildCommand, Failure> {
-        let mut env: Vec<(OsString, OsString)> = entries(&self.env).filter_map(variable).collect();
+        let mut env: Vec<(OsString, OsString)> =
+            if self.is_clean { basic_environment() } else { Vec::new() };
+        for (name, value) in entries(&self.env).filter_map(variable) {
+            env.retain(|(known, _)| *known != name);
+            env.push((name, value));
+        }
+        if !env.iter().any(|(name, _)| name == "TERM") {
+            env.push(("TERM".into(), "xterm-256color".into()));
+        }
         let mut set = |name: &str, value: &OsStr| {
             env.retain(|(known, _)| known != name);
             env.push((name.into(), value.into()));
@@ -326,6 +340,15 @@ impl Recipe {
         let args = argv.collect();
         Ok(ChildCommand { program, arg0, args, env, cwd, is_raw: self.is_raw })
     }
+}
+
+/// The engine's own variables that any child can use.
+fn basic_environment() -> Vec<(OsString, OsString)> {
+    const NAMES: [&str; 7] = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ"];
+    let is_basic = |name: &OsStr| {
+        NAMES.iter().any(|known| name == *known) || name.as_bytes().starts_with(b"LC_")
+    };
+    std::env::vars_os().filter(|(name, _)| is_basic(name)).collect()
 }
 
 /// An entry as it stands in a list.

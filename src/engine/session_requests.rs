@@ -246,7 +246,11 @@ impl Client {
         let live =
             self.engine.sessions().iter().filter(|host| host.lock().session.is_live()).count();
         if live > 0 && !is_forced {
-            let failure = Failure::new(ErrorCode::SessionsLive, format!("{live} sessions live"));
+            let text = match live {
+                1 => "1 session lives".into(),
+                live => format!("{live} sessions live"),
+            };
+            let failure = Failure::new(ErrorCode::SessionsLive, text);
             return Err(Failure { value: live as u64, ..failure });
         }
         self.engine.shut_down();

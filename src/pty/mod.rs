@@ -43,6 +43,15 @@ pub struct ChildCommand {
     pub is_raw: bool,
 }
 
+impl ChildCommand {
+    /// Program and arguments as a list, each ended by NUL.
+    pub(crate) fn argv(&self) -> Vec<u8> {
+        let program = std::iter::once(&self.program);
+        let strings = program.chain(&self.args);
+        strings.flat_map(|string| [string.as_encoded_bytes(), b"\0"].concat()).collect()
+    }
+}
+
 /// Why nothing was started; nothing is left behind then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -103,7 +103,7 @@ fn why_not_started(command: &ChildCommand, source: io::Error) -> SpawnError {
             SpawnError::ProgramNotExecutable { program, why: "it is a directory", source }
         }
         (Some(libc::EACCES | libc::EPERM), _) => {
-            SpawnError::ProgramNotExecutable { program, why: "permission denied", source }
+            SpawnError::ProgramNotExecutable { program, why: "you may not execute it", source }
         }
         (Some(libc::ENOEXEC), _) => SpawnError::ProgramNotExecutable {
             program,

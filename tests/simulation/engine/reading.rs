@@ -58,7 +58,7 @@ impl Line {
     }
 
     pub(super) fn is_paused(&self) -> bool {
-        self.paused_since.is_some()
+        self.paused_since.is_some() && !self.protocol.is_closing()
     }
 
     pub(super) fn read(
