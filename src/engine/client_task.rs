@@ -195,7 +195,9 @@ impl<S: Stream> ClientTask<S> {
     }
 
     fn arm_timer(&mut self) {
-        let deadline = self.connection.deadline();
+        // While we do not read, the peer's time does not run.
+        let is_running = !self.is_held || self.connection.is_closing();
+        let deadline = self.connection.deadline().filter(|_| is_running);
         if deadline != self.timer_at {
             self.timer_at = deadline;
             if let Some(deadline) = deadline {
@@ -216,7 +218,7 @@ impl<S: Stream> ClientTask<S> {
                 self.hold(received);
                 break;
             }
-            if self.client.outbox.room() < REPLY_ROOM.max(self.buffer.len().min(ROOM_MAX)) {
+            if self.client.outbox.room() < REPLY_ROOM {
                 self.hold(received);
                 break;
             }
@@ -350,6 +352,3 @@ pub(super) enum Next {
     Refuse(Refusal),
     Close(CloseReason),
 }
-
-/// Room the answer to the largest frame needs: a `Pong` is as long as its `Ping`.
-const ROOM_MAX: usize = tautline_protocol::limits::FRAME_MAX;

@@ -54,14 +54,11 @@ impl Client {
         if core.session.is_input_stale(attached.id, turn, offset) {
             return Ok(Accepted::Nothing);
         }
-        let Some(attachment) = core.session.attachment_mut(attached.id) else {
+        let Some(attachment) = core.session.attachment(attached.id) else {
             return Ok(Accepted::Nothing);
         };
         if !attachment.is_writable() {
             return Err(self.refuse_input(&mut core, attached.id, ErrorCode::ReadOnly));
-        }
-        if u32::from(input.flags.to_native()) & InputFlags::ACK_NOW != 0 {
-            attachment.handle_ack_wanted();
         }
         if u32::from(input.flags.to_native()) & PASTE != 0 {
             return Err(self.refuse_input(&mut core, attached.id, ErrorCode::Unsupported));
@@ -69,6 +66,11 @@ impl Client {
         let Some(commands) = core.running.as_ref().map(|running| running.commands.clone()) else {
             return Err(self.refuse_input(&mut core, attached.id, ErrorCode::SessionExited));
         };
+        if u32::from(input.flags.to_native()) & InputFlags::ACK_NOW != 0
+            && let Some(attachment) = core.session.attachment_mut(attached.id)
+        {
+            attachment.handle_ack_wanted();
+        }
         match core.session.handle_input(attached.id, turn, offset, input.bytes.len()) {
             Some((InputVerdict::Accept { skip }, ledger)) => {
                 Ok(Accepted::Write { skip, ledger, commands })

@@ -70,6 +70,7 @@ fn read_once(host: &SessionHost, controller: &Controller) -> Turn {
     let mut core = host.lock();
     let spare = core.session.log_spare();
     if spare.is_empty() {
+        core.session.handle_reader_held(Instant::now());
         host.rearm(&mut core);
         return Turn::Held;
     }

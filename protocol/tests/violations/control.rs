@@ -22,7 +22,7 @@ pub(crate) fn rows() -> Vec<Row> {
 
 fn attaching() -> Vec<Row> {
     refused! { ControlMessage:
-        Spawn(spawn()) { terms.flags = 1 << 8 } => InvalidChoice, None, 128;
+        Spawn(spawn()) { terms.flags = 1 << 8 } => InvalidChoice, None, 256;
         Spawn(spawn()) { terms.delivery = 4 } => InvalidChoice, None, 4;
         Spawn(spawn()) { terms.view = 3 } => InvalidChoice, None, 3;
         Spawn(spawn()) { terms.history_lines = (1 << 20) + 1 }
@@ -62,8 +62,8 @@ fn attaching() -> Vec<Row> {
         Attach(attach()) { env = b"A=1\0B".into() } => InvalidList, None, 5;
         Attach(attach()) { env = b"A\0".into() } => InvalidList, None, 1;
         Adjust(adjust()) { attachment = 0 } => InvalidAttachment, None, 0;
-        Adjust(adjust()) { flags = 1 << 8 } => InvalidChoice, None, 128;
-        Adjust(adjust()) { flags = u32::MAX - 1 } => InvalidChoice, None, 0xffff_ff80;
+        Adjust(adjust()) { flags = 1 << 8 } => InvalidChoice, None, 256;
+        Adjust(adjust()) { flags = u32::MAX - 1 } => InvalidChoice, None, 0xffff_ff00;
         Adjust(adjust()) { window = 1 } => InvalidNumber, OutputWindow, 1;
         Adjust(adjust()) { window = u32::MAX } => InvalidNumber, OutputWindow, 0xffff_ffff;
         Adjust(adjust()) { delivery = 4 } => InvalidChoice, None, 4;
