@@ -24,13 +24,7 @@ pub(super) async fn run(
         return;
     }
     core.session.handle_output_end();
-    core.wake_all();
-    let is_over = !core.session.is_live();
-    drop(core);
-    if is_over {
-        host.ended.notify_waiters();
-    }
-    host.timing.notify_one();
+    host.tell_end(core);
 }
 
 async fn read_all(host: &SessionHost, controller: &Controller) {

@@ -133,6 +133,18 @@ impl SessionHost {
         self.core.lock()
     }
 
+    /// The child exited or its output ended: whoever waits for either looks again, and the timer
+    /// for what is due now.
+    pub(super) fn tell_end(&self, core: MutexGuard<'_, SessionCore>) {
+        core.wake_all();
+        let is_over = !core.session.is_live();
+        drop(core);
+        if is_over {
+            self.ended.notify_waiters();
+        }
+        self.timing.notify_one();
+    }
+
     /// Looks whether a deadline moved closer than the timer knows; wakes it if so.
     pub(super) fn rearm(&self, core: &mut SessionCore) {
         let deadline = core.session.deadline();
@@ -369,12 +381,5 @@ async fn wait_for(host: Arc<SessionHost>, child: Child) {
     core.session.handle_exit(exit, Instant::now());
     // Nobody holds it any more: its last words are taken in.
     host.reading.notify_one();
-    host.rearm(&mut core);
-    core.wake_all();
-    let is_over = !core.session.is_live();
-    drop(core);
-    if is_over {
-        host.ended.notify_waiters();
-        host.timing.notify_one();
-    }
+    host.tell_end(core);
 }

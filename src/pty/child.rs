@@ -49,7 +49,7 @@ impl Child {
     pub async fn wait(&self) -> Exit {
         match self.end_descriptor() {
             Ok(descriptor) => self.wait_on(descriptor).await,
-            Err(_) => self.wait_on_thread().await,
+            Err(_) => self.wait_by_looking().await,
         }
     }
 
@@ -96,13 +96,13 @@ impl Child {
             }
             match ready {
                 Ok(mut guard) => guard.clear_ready(),
-                Err(_) => return self.wait_on_thread().await,
+                Err(_) => return self.wait_by_looking().await,
             }
         }
     }
 
     /// Where a process cannot be waited for by descriptor, a timer looks at it, often at first.
-    async fn wait_on_thread(&self) -> Exit {
+    async fn wait_by_looking(&self) -> Exit {
         let mut pause = std::time::Duration::from_millis(1);
         loop {
             if let Some(exit) = self.try_wait() {
