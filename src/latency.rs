@@ -12,17 +12,21 @@ pub enum Stage {
     ReceivedToDecoded,
     /// From input understood to input written to the PTY.
     DecodedToWritten,
+    /// From output read from the PTY to the same output written to a client's socket; only for
+    /// clients that keep up.
+    ReadToSent,
 }
 
 impl Stage {
     /// All of them, in the order of a message's way.
-    pub const ALL: [Self; 2] = [Self::ReceivedToDecoded, Self::DecodedToWritten];
+    pub const ALL: [Self; 3] = [Self::ReceivedToDecoded, Self::DecodedToWritten, Self::ReadToSent];
 
     /// The name, as `stats` shows it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ReceivedToDecoded => "received_to_decoded",
             Self::DecodedToWritten => "decoded_to_written",
+            Self::ReadToSent => "read_to_sent",
         }
     }
 }
@@ -39,7 +43,7 @@ impl Latency {
     pub fn new() -> Self {
         let empty =
             || Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("these bounds are legal");
-        Self { stages: [Mutex::new(empty()), Mutex::new(empty())] }
+        Self { stages: Stage::ALL.map(|_| Mutex::new(empty())) }
     }
 
     /// Counts one sample.

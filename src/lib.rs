@@ -74,9 +74,9 @@ pub mod transport;
 
 #[cfg(unix)]
 pub use client::{
-    AttachOptions, Client, ClientConfig, ConnectFailure, EngineError, Event, Events, Granted,
-    Input, LogRange, PongTimes, RecvError, RequestError, SendError, SessionStatus, SpawnRequest,
-    SpawnedSession,
+    AttachOptions, Client, ClientConfig, ConnectFailure, EngineError, EngineStats, Event, Events,
+    Granted, Input, LogRange, PongTimes, RecvError, RequestError, ScreenCursor, ScreenOptions,
+    SendError, SessionScreen, SessionStatus, SpawnRequest, SpawnedSession, StatsOptions,
 };
 #[cfg(unix)]
 pub use engine::{Command, ConfigError, OpenError, ServeError, Server, ServerConfig};

@@ -9,6 +9,8 @@ mod attaching;
 mod daemon;
 #[path = "cli/lab.rs"]
 mod lab;
+#[path = "cli/reading.rs"]
+mod reading;
 #[path = "cli/running.rs"]
 mod running;
 #[path = "cli/screen.rs"]

@@ -77,6 +77,7 @@ pub(crate) enum Command {
     #[command(visible_aliases = ["list", "ps"])]
     Ls(commands::ls::LsArguments),
     Status(commands::status::StatusArguments),
+    Screen(commands::screen::ScreenArguments),
     Logs(commands::logs::LogsArguments),
     Detach(commands::detach::DetachArguments),
     Resize(commands::resize::ResizeArguments),
@@ -86,6 +87,7 @@ pub(crate) enum Command {
     Kill(commands::stop::KillArguments),
     Rm(commands::rm::RmArguments),
     Ping(commands::ping::PingArguments),
+    Stats(commands::stats::StatsArguments),
     Serve(commands::serve::ServeArguments),
     #[command(visible_alias = "kill-server")]
     Shutdown(commands::shutdown::ShutdownArguments),
@@ -102,6 +104,7 @@ impl Command {
             Self::Send(_) => "send",
             Self::Ls(_) => "ls",
             Self::Status(_) => "status",
+            Self::Screen(_) => "screen",
             Self::Logs(_) => "logs",
             Self::Detach(_) => "detach",
             Self::Resize(_) => "resize",
@@ -111,6 +114,7 @@ impl Command {
             Self::Kill(_) => "kill",
             Self::Rm(_) => "rm",
             Self::Ping(_) => "ping",
+            Self::Stats(_) => "stats",
             Self::Serve(_) => "serve",
             Self::Shutdown(_) => "shutdown",
             Self::Version(_) => "version",

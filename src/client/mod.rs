@@ -11,7 +11,9 @@ mod events;
 mod input;
 mod outgoing;
 mod requests;
+mod screen;
 mod session_types;
+mod stats;
 mod stream;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -22,7 +24,9 @@ pub use attach::{AttachOptions, Granted};
 pub use error::{ConnectFailure, EngineError, RecvError, RequestError, SendError};
 pub use events::{Event, Events};
 pub use input::Input;
+pub use screen::{ScreenCursor, ScreenOptions, SessionScreen};
 pub use session_types::{LogRange, PongTimes, SessionStatus, SpawnRequest, SpawnedSession};
+pub use stats::{EngineStats, StatsOptions};
 
 use connection_task::{Handle, Line};
 use stream::ClientStream;
@@ -102,6 +106,11 @@ impl Client {
     /// What the engine answered: its limits, the rights it granted.
     pub const fn hello(&self) -> EngineHello {
         self.hello
+    }
+
+    /// How the connection is made: `unix_socket` or `in_process`.
+    pub fn transport_name(&self) -> &'static str {
+        self.handle.line.stream.transport_name()
     }
 
     async fn over(stream: ClientStream, config: ClientConfig) -> Result<Self, ConnectFailure> {

@@ -249,23 +249,26 @@ impl Client {
         }
     }
 
-    fn line(&self) -> &Line {
+    pub(super) fn line(&self) -> &Line {
         &self.handle.line
     }
 
-    fn ask(&self, message: ControlMessage<'_>) -> Result<mpsc::Receiver<OwnedFrame>, RequestError> {
+    pub(super) fn ask(
+        &self,
+        message: ControlMessage<'_>,
+    ) -> Result<mpsc::Receiver<OwnedFrame>, RequestError> {
         let (_, replies) = self.line().request(message).map_err(unsent)?;
         Ok(replies)
     }
 
-    async fn reply(
+    pub(super) async fn reply(
         &self,
         replies: &mut mpsc::Receiver<OwnedFrame>,
     ) -> Result<OwnedFrame, RequestError> {
         replies.recv().await.ok_or_else(|| refusal_or_lost(self.line(), None))
     }
 
-    async fn done(&self, message: ControlMessage<'_>) -> Result<u64, RequestError> {
+    pub(super) async fn done(&self, message: ControlMessage<'_>) -> Result<u64, RequestError> {
         let mut replies = self.ask(message)?;
         let frame = self.reply(&mut replies).await?;
         match frame.frame().engine() {

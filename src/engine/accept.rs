@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{Engine, client_task};
+use super::{Engine, client_task, statistics::count};
 use crate::{
     limits::{ACCEPT_PAUSE, HANDSHAKES_LIMIT},
     transport::Listener,
@@ -31,6 +31,7 @@ pub(super) async fn run<L: Listener>(engine: Arc<Engine>, mut listener: L) {
             }
             Ok(stream) => {
                 connections.fetch_add(1, Ordering::Relaxed);
+                count(&engine.counters.connections, 1);
                 let guard = Counted(Arc::clone(&connections));
                 let engine = Arc::clone(&engine);
                 tokio::spawn(async move {

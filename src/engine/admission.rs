@@ -6,7 +6,7 @@ use tautline_protocol::{
     ClientHello, CloseReason, EngineHello, Features, Purpose, Refusal, Rights, VERSION,
 };
 
-use super::{client_task::Next, requests::Client};
+use super::{client_task::Next, requests::Client, statistics::count};
 use crate::limits::RETRY_AFTER;
 
 impl Client {
@@ -33,6 +33,7 @@ impl Client {
 
     /// Says why there is no welcome.
     pub(super) fn say_refusal(&mut self, refusal: Refusal) {
+        count(&self.engine.counters.refusals, 1);
         let retry_after_ms = match refusal {
             Refusal::AtCapacity | Refusal::ShuttingDown => RETRY_AFTER.as_millis() as u32,
             _ => 0,

@@ -1,6 +1,9 @@
 //! What the rest of the engine can do to a client: wake it, answer it later, end it.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use parking_lot::Mutex;
 use tautline_protocol::CloseReason;
@@ -14,6 +17,7 @@ use crate::state::ClientId;
 pub(super) struct ClientHandle {
     pub(super) number: u64,
     notify: Notify,
+    is_making_screen: AtomicBool,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -34,7 +38,12 @@ pub(super) struct Completion {
 
 impl ClientHandle {
     pub(super) fn new(number: u64) -> Self {
-        Self { number, notify: Notify::new(), mailbox: Mutex::default() }
+        Self {
+            number,
+            notify: Notify::new(),
+            is_making_screen: AtomicBool::new(false),
+            mailbox: Mutex::default(),
+        }
     }
 
     /// There is something to send or to look at.
@@ -68,6 +77,18 @@ impl ClientHandle {
 
     pub(super) fn take_completion(&self) -> Option<Completion> {
         self.mailbox.lock().completions.pop_front()
+    }
+
+    /// Whether a screen may be made for this client now: one at a time, which bounds what is held
+    /// for a peer that does not read.
+    pub(super) fn take_screen_slot(&self) -> bool {
+        !self.is_making_screen.swap(true, Ordering::Relaxed)
+    }
+
+    /// The next screen may be made.
+    pub(super) fn give_screen_slot_back(&self) {
+        self.is_making_screen.store(false, Ordering::Relaxed);
+        self.wake();
     }
 
     pub(super) fn close_reason(&self) -> Option<CloseReason> {

@@ -22,6 +22,7 @@ use super::{
     Engine,
     outbox::{Flushed, REPLY_ROOM},
     requests::Client,
+    statistics::count,
 };
 use crate::{
     latency::Stage,
@@ -250,6 +251,7 @@ impl<S: Stream> ClientTask<S> {
                 break;
             }
         }
+        count(&self.client.engine.counters.frames, frames as u64);
         self.connection.handle_pass(self.buffer.is_mid_frame() && !self.is_held, frames, received);
         Ok(())
     }
@@ -334,10 +336,10 @@ impl<S: Stream> ClientTask<S> {
 
 /// How many frames a message counts for: some take as long as many others.
 fn cost_of(step: &Step<'_>) -> usize {
-    use ArchivedControlMessage::{Input, Logs, Ping, Spawn, Status};
+    use ArchivedControlMessage::{Input, Logs, Ping, Spawn, Stats, Status};
 
     match step {
-        Step::Request { message: Spawn(_) | Logs(_), .. } => FRAMES_A_TURN,
+        Step::Request { message: Spawn(_) | Logs(_) | Stats(_), .. } => FRAMES_A_TURN,
         Step::Request { message: Status(_), .. } => FRAMES_A_TURN / 4,
         Step::Request { message: Input(_) | Ping(_), .. } => 1,
         _ => 2,

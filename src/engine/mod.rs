@@ -23,10 +23,13 @@ mod pty_reader;
 mod pty_writer;
 mod reply_stream;
 mod requests;
+mod screen_job;
+mod screen_model;
 mod server;
 mod session_host;
 mod session_requests;
 mod session_timer;
+mod statistics;
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +43,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tautline_protocol::{CloseReason, Limit, limits::INPUT_MAX};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use config::{ConfigError, ServerConfig};
 pub use server::{Command, OpenError, ServeError, Server};
@@ -49,6 +52,7 @@ use client_handle::ClientHandle;
 use failure::Failure;
 use pty_writer::{Block, BlockBytes};
 use session_host::SessionHost;
+use statistics::{Counters, Interval};
 
 use crate::{latency::Latency, limits::INPUT_BLOCKS_KEPT};
 
@@ -67,7 +71,12 @@ struct Engine {
     is_admin_admitted: AtomicU32,
     numbers: AtomicU64,
     blocks: Mutex<Vec<Block>>,
+    /// One terminal model is made at a time: that bounds what they cost.
+    screen_turn: Arc<Semaphore>,
     latency: Latency,
+    counters: Counters,
+    /// What the interval that is running began with.
+    interval: Mutex<Interval>,
     closing: watch::Sender<bool>,
 }
 
@@ -86,7 +95,10 @@ impl Engine {
             is_admin_admitted: AtomicU32::new(0),
             numbers: AtomicU64::new(1),
             blocks: Mutex::new(Vec::with_capacity(INPUT_BLOCKS_KEPT)),
+            screen_turn: Arc::new(Semaphore::new(1)),
             latency: Latency::new(),
+            counters: Counters::default(),
+            interval: Mutex::new(Interval::new()),
             closing: watch::channel(false).0,
         }
     }

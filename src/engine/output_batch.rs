@@ -1,9 +1,6 @@
 //! One attachment's turn: as many frames as fit, straight from the session log, in one write.
 
-use std::{
-    io::{self, IoSlice},
-    time::Instant,
-};
+use std::io::{self, IoSlice};
 
 use smallvec::SmallVec;
 use tautline_protocol::{
@@ -12,10 +9,12 @@ use tautline_protocol::{
 };
 
 use super::{
+    Engine,
     outbox::{Outbox, REPLY_ROOM},
     session_host::{SessionCore, SessionHost},
 };
 use crate::{
+    latency::Stage,
     limits::BATCH_FRAMES,
     state::{Attachment, AttachmentId, Cursor, Send},
     transport::Stream,
@@ -48,6 +47,10 @@ impl Planned {
     const fn size(&self) -> usize {
         HEADER_SIZE + self.len + self.tail_len
     }
+
+    const fn end(&self) -> u64 {
+        self.offset + self.len as u64
+    }
 }
 
 /// Sends what is next on an attachment; small messages through the outbox, output around it.
@@ -56,7 +59,7 @@ pub(super) fn send_turn<S: Stream>(
     outbox: &mut Outbox,
     host: &SessionHost,
     id: AttachmentId,
-    clock_ns: impl Fn(Instant) -> u64,
+    engine: &Engine,
 ) -> io::Result<TurnEnd> {
     let mut core = host.lock();
     let mut end = TurnEnd::Nothing;
@@ -68,8 +71,7 @@ pub(super) fn send_turn<S: Stream>(
         match core.session.next_send(attachment, &mut cursor) {
             None => return Ok(end),
             Some(Send::Output { .. }) => {
-                let read_ns = clock_ns(core.read_at);
-                return write_output(stream, outbox, &mut core, id, read_ns);
+                return write_output(stream, outbox, &mut core, id, engine);
             }
             Some(notice) => {
                 if outbox.room() < REPLY_ROOM {
@@ -146,9 +148,9 @@ fn write_output<S: Stream>(
     outbox: &mut Outbox,
     core: &mut SessionCore,
     id: AttachmentId,
-    read_ns: u64,
+    engine: &Engine,
 ) -> io::Result<TurnEnd> {
-    let frames = plan(core, id, read_ns);
+    let frames = plan(core, id, engine.clock_ns(core.read_at));
     let log = core.session.log();
     let mut parts = SmallVec::<[IoSlice<'_>; 36]>::new();
     const { assert!(4 * BATCH_FRAMES < 36, "every slice is inline") };
@@ -189,7 +191,13 @@ fn write_output<S: Stream>(
         core.session.commit(id, after);
     }
     let wanted = queued + frames.iter().map(Planned::size).sum::<usize>();
-    Ok(if written < wanted { TurnEnd::Blocked } else { TurnEnd::Progress })
+    if written < wanted {
+        return Ok(TurnEnd::Blocked);
+    }
+    if frames.last().is_some_and(|frame| frame.end() == core.session.log().end()) {
+        engine.latency.record(Stage::ReadToSent, core.read_at.elapsed());
+    }
+    Ok(TurnEnd::Progress)
 }
 
 /// Plans as many output frames as one write takes.

@@ -4,18 +4,19 @@ use std::{io, sync::Arc, time::Instant};
 
 use tokio::sync::Notify;
 
-use super::session_host::SessionHost;
+use super::{Engine, session_host::SessionHost, statistics};
 use crate::{pty::Controller, state::READ_TURN};
 
 /// Reads until the terminal is closed or `hangup` says to let go.
 pub(super) async fn run(
+    engine: Arc<Engine>,
     host: Arc<SessionHost>,
     controller: Controller,
     hangup: Arc<Notify>,
     epoch: u64,
 ) {
     tokio::select! {
-        () = read_all(&host, &controller) => {}
+        () = read_all(&engine, &host, &controller) => {}
         () = hangup.notified() => {}
     }
     let mut core = host.lock();
@@ -27,11 +28,12 @@ pub(super) async fn run(
     host.tell_end(core);
 }
 
-async fn read_all(host: &SessionHost, controller: &Controller) {
+async fn read_all(engine: &Engine, host: &SessionHost, controller: &Controller) {
     let mut taken = 0;
     loop {
         match read_once(host, controller) {
             Turn::Read(count) => {
+                statistics::count(&engine.counters.output_bytes, count as u64);
                 taken += count;
                 if taken >= READ_TURN {
                     // A flood gets its turn, and so does everybody else.

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use tautline_protocol::WindowSize;
 use tokio::sync::mpsc;
 
-use super::{Engine, session_host::SessionHost};
+use super::{Engine, session_host::SessionHost, statistics::count};
 use crate::{latency::Stage, limits::INPUT_INLINE, pty::Controller, state::LedgerId};
 
 /// What a client asks of the writer.
@@ -203,6 +203,7 @@ impl PtyWriter {
         if written == 0 {
             return;
         }
+        count(&self.engine.counters.input_bytes, written as u64);
         let now = Instant::now();
         self.engine.latency.record(Stage::DecodedToWritten, now.saturating_duration_since(decoded));
         let mut core = self.host.lock();

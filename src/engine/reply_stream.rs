@@ -8,7 +8,10 @@ use tautline_protocol::{
     limits::{FRAME_MAX, PAYLOAD_MAX},
 };
 
-use super::{Engine, failure::Failure, outbox::Outbox, session_host::SessionHost};
+use super::{
+    Engine, failure::Failure, outbox::Outbox, screen_job::ScreenRequest, session_host::SessionHost,
+    statistics::StatsItems,
+};
 use crate::state::Exit;
 
 /// A reply that is not finished.
@@ -29,8 +32,21 @@ enum Rest {
         from: u64,
         end: u64,
     },
+    Screen(ScreenRequest),
+    Stats(StatsItems),
     Cancelled,
     Finished,
+}
+
+/// What became of a stream's turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pushed {
+    /// A frame, and more will follow.
+    More,
+    /// The last frame.
+    Last,
+    /// Nothing: what it tells is still being made, and the client is woken when it is ready.
+    Waiting,
 }
 
 /// Most log bytes in one frame.
@@ -67,6 +83,14 @@ impl ReplyStream {
         Self { id, rest: Rest::Logs { host, from, end }, parts: None }
     }
 
+    pub(super) const fn screen(id: u64, request: ScreenRequest) -> Self {
+        Self { id, rest: Rest::Screen(request), parts: None }
+    }
+
+    pub(super) const fn stats(id: u64, items: StatsItems) -> Self {
+        Self { id, rest: Rest::Stats(items), parts: None }
+    }
+
     /// Gives up what was not begun.
     pub(super) fn cancel(&mut self) {
         self.rest = Rest::Cancelled;
@@ -76,46 +100,66 @@ impl ReplyStream {
         self.id
     }
 
-    /// Puts the next frame into the empty outbox; returns whether it was the last.
-    pub(super) fn push_next(&mut self, outbox: &mut Outbox) -> bool {
+    /// Puts the next frame into the empty outbox, if there is one yet.
+    pub(super) fn push_next(&mut self, outbox: &mut Outbox) -> Pushed {
         debug_assert!(outbox.is_empty(), "a frame of any size fits");
         if let Some(mut parts) = self.parts.take() {
             let more =
                 |bytes: &mut [u8]| parts.next_frame(bytes).expect("a frame fits").unwrap_or(0);
             if outbox.push_with(more) > 0 {
                 self.parts = Some(parts);
-                return false;
+                return Pushed::More;
             }
         }
         match &mut self.rest {
-            Rest::Message => true,
+            Rest::Message | Rest::Finished => Pushed::Last,
             Rest::Sessions(engine) => {
                 let hosts = engine.sessions();
                 let count = hosts.len() as u32;
                 let name = |host: &Arc<SessionHost>| host.lock().name.clone() + "\0";
                 let names: String = hosts.iter().map(name).collect();
                 let names = names.as_bytes().into();
-                self.rest = Rest::Finished;
-                self.start(outbox, EngineMessage::Sessions(Sessions { count, names }));
-                // `Sessions` is the whole answer; no `Done` follows.
-                self.parts.is_none()
+                self.push_only(outbox, EngineMessage::Sessions(Sessions { count, names }))
             }
             Rest::Status(hosts) => match hosts.pop_front() {
                 Some(host) => {
                     self.push_status(&host, outbox);
-                    false
+                    Pushed::More
                 }
                 None => self.push_done(outbox),
             },
             Rest::Logs { .. } => self.push_chunk(outbox),
+            Rest::Screen(request) => match request.poll() {
+                None => Pushed::Waiting,
+                Some(Ok(screen)) => self
+                    .push_only(outbox, EngineMessage::Screen(screen.text.message(screen.offset))),
+                Some(Err(failure)) => self.push_failure(outbox, &failure),
+            },
+            Rest::Stats(items) => match items.next_item() {
+                Some(item) => {
+                    self.start(outbox, EngineMessage::Stats(item.message()));
+                    Pushed::More
+                }
+                None => self.push_done(outbox),
+            },
             Rest::Cancelled => {
-                self.rest = Rest::Finished;
                 let cancelled = Failure::new(ErrorCode::Cancelled, "cancelled");
-                outbox.push_failure(self.id, &cancelled).expect("a small message fits a frame");
-                true
+                self.push_failure(outbox, &cancelled)
             }
-            Rest::Finished => true,
         }
+    }
+
+    /// Sends the only message of an answer that no `Done` follows.
+    fn push_only(&mut self, outbox: &mut Outbox, message: EngineMessage<'_>) -> Pushed {
+        self.start(outbox, message);
+        self.rest = Rest::Finished;
+        if self.parts.is_none() { Pushed::Last } else { Pushed::More }
+    }
+
+    fn push_failure(&mut self, outbox: &mut Outbox, failure: &Failure) -> Pushed {
+        self.rest = Rest::Finished;
+        outbox.push_failure(self.id, failure).expect("a small message fits a frame");
+        Pushed::Last
     }
 
     fn push_status(&mut self, host: &SessionHost, outbox: &mut Outbox) {
@@ -149,9 +193,9 @@ impl ReplyStream {
         self.start(outbox, EngineMessage::Status(status));
     }
 
-    fn push_chunk(&mut self, outbox: &mut Outbox) -> bool {
+    fn push_chunk(&mut self, outbox: &mut Outbox) -> Pushed {
         let Rest::Logs { host, from, end } = &mut self.rest else {
-            return true;
+            return Pushed::Last;
         };
         let core = host.lock();
         let log = core.session.log();
@@ -168,14 +212,14 @@ impl ReplyStream {
         *from = start + bytes.len() as u64;
         let chunk = LogChunk { offset: start, flags, bytes: bytes.as_slice().into() };
         outbox.push(self.id, EngineMessage::LogChunk(chunk)).expect("a chunk fits a frame");
-        false
+        Pushed::More
     }
 
-    fn push_done(&mut self, outbox: &mut Outbox) -> bool {
+    fn push_done(&mut self, outbox: &mut Outbox) -> Pushed {
         self.rest = Rest::Finished;
         let done = EngineMessage::Done(Done { value: 0 });
         outbox.push(self.id, done).expect("a small message fits a frame");
-        true
+        Pushed::Last
     }
 
     /// Sends a message, in parts if it must be.

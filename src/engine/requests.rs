@@ -20,7 +20,7 @@ use super::{
     outbox::{Outbox, REPLY_ROOM},
     output_batch::{TurnEnd, send_turn},
     pty_writer::PtyCommand,
-    reply_stream::ReplyStream,
+    reply_stream::{Pushed, ReplyStream},
     session_host::SessionHost,
 };
 use crate::{
@@ -229,20 +229,25 @@ impl Client {
             }
             progress = true;
         }
-        while let Some(mut stream) = self.streams.pop_front() {
+        let mut waiting = 0;
+        while waiting < self.streams.len()
+            && self.outbox.is_empty()
+            && let Some(mut stream) = self.streams.pop_front()
+        {
             if !connection.is_pending(stream.id()) {
                 continue;
             }
-            if !self.outbox.is_empty() {
-                self.streams.push_front(stream);
-                break;
+            match stream.push_next(&mut self.outbox) {
+                Pushed::Waiting => {
+                    waiting += 1;
+                    self.streams.push_back(stream);
+                    continue;
+                }
+                Pushed::More => self.streams.push_back(stream),
+                Pushed::Last => connection.handle_answered(stream.id()),
             }
+            waiting = 0;
             progress = true;
-            if stream.push_next(&mut self.outbox) {
-                connection.handle_answered(stream.id());
-            } else {
-                self.streams.push_back(stream);
-            }
         }
         progress
     }
@@ -260,9 +265,7 @@ impl Client {
         for step in 0..count {
             let at = (self.turn + step) % count;
             let Attached { host, id, .. } = &self.attachments[at];
-            let engine = &self.engine;
-            let clock = |moment| engine.clock_ns(moment);
-            match send_turn(stream, &mut self.outbox, host, *id, clock)? {
+            match send_turn(stream, &mut self.outbox, host, *id, &self.engine)? {
                 TurnEnd::Nothing => {}
                 TurnEnd::Progress => sent = true,
                 TurnEnd::Ended => {

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     Engine, client_handle::ClientHandle, failure::Failure, pty_reader, pty_writer,
-    pty_writer::PtyCommand, requests::Attached, session_timer,
+    pty_writer::PtyCommand, requests::Attached, session_timer, statistics::count,
 };
 use crate::{
     limits::{OWNER_GRACE, PTY_COMMANDS_MAX, SHUTDOWN_GRACE},
@@ -100,6 +100,7 @@ impl SessionHost {
             ended: Notify::new(),
         });
         host.start_child(engine)?;
+        count(&engine.counters.sessions, 1);
         tokio::spawn(session_timer::run(Arc::clone(&host), Arc::clone(engine)));
         Ok(host)
     }
@@ -122,7 +123,13 @@ impl SessionHost {
         });
         core.wake_all();
         drop(core);
-        tokio::spawn(pty_reader::run(Arc::clone(self), controller.clone(), hangup, epoch));
+        tokio::spawn(pty_reader::run(
+            Arc::clone(engine),
+            Arc::clone(self),
+            controller.clone(),
+            hangup,
+            epoch,
+        ));
         let writer = pty_writer::PtyWriter::new(Arc::clone(self), Arc::clone(engine), controller);
         tokio::spawn(writer.run(receiver));
         tokio::spawn(wait_for(Arc::clone(self), child));

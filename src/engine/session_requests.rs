@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use tautline_protocol::{
-    ArchivedAdjust, ArchivedControlMessage, ArchivedKick, ArchivedResize, ArchivedShutdown,
-    ArchivedSignal, ArchivedStop, AttachFlags, CloseReason, Delivery, DetachReason, ErrorCode,
-    KickFlags, Limit, LogsFlags, RemoveFlags, Rights, ShutdownFlags, SignalFlags, SignalTarget,
-    SizePolicy, UNCHANGED, WindowSize,
+    ArchivedAdjust, ArchivedControlMessage, ArchivedKick, ArchivedResize, ArchivedScreenRequest,
+    ArchivedShutdown, ArchivedSignal, ArchivedStatsRequest, ArchivedStop, AttachFlags, CloseReason,
+    Delivery, DetachReason, ErrorCode, KickFlags, Limit, LogsFlags, RemoveFlags, Rights,
+    ScreenFlags, ShutdownFlags, SignalFlags, SignalTarget, SizePolicy, UNCHANGED, WindowSize,
 };
 
 use super::{
     client_task::Next, failure::Failure, reply_stream::ReplyStream, requests::Client,
-    session_host::SessionHost,
+    screen_job::ScreenRequest, session_host::SessionHost, statistics::StatsItems,
 };
 
 use crate::state::ClientId;
@@ -62,6 +62,14 @@ impl Client {
                 });
                 let host = host.and_then(|()| self.engine.session(&text(&logs.name)));
                 return self.stream(id, host.map(|host| ReplyStream::logs(id, host, logs)));
+            }
+            ArchivedControlMessage::Screen(screen) => {
+                let request = self.screen_request(screen.get());
+                return self.stream(id, request.map(|request| ReplyStream::screen(id, request)));
+            }
+            ArchivedControlMessage::Stats(stats) => {
+                let stream = self.stats_items(stats.get());
+                return self.stream(id, stream.map(|items| ReplyStream::stats(id, items)));
             }
             ArchivedControlMessage::LoadPlugin(load) => self.handle_load_plugin(&load.get().path),
             ArchivedControlMessage::Shutdown(shutdown) => self.handle_shutdown(shutdown.get()),
@@ -255,6 +263,28 @@ impl Client {
         }
         self.engine.shut_down();
         Ok(0)
+    }
+
+    fn screen_request(
+        &self,
+        screen: &ArchivedScreenRequest<'static>,
+    ) -> Result<ScreenRequest, Failure> {
+        self.require(Rights::VIEW)?;
+        let host = self.engine.session(&text(&screen.name))?;
+        let is_styled = screen.flags.to_native() & ScreenFlags::STYLED != 0;
+        let history_lines = screen.history_lines.to_native();
+        let (engine, client) = (Arc::clone(&self.engine), Arc::clone(&self.handle));
+        Ok(ScreenRequest::new(engine, client, host, is_styled, history_lines))
+    }
+
+    fn stats_items(&self, stats: &ArchivedStatsRequest<'static>) -> Result<StatsItems, Failure> {
+        self.require(Rights::VIEW)?;
+        let (flags, name) = (stats.flags.to_native(), text(&stats.name));
+        let host = match name.as_str() {
+            "" => None,
+            name => Some(self.engine.session(name)?),
+        };
+        Ok(StatsItems::new(Arc::clone(&self.engine), host, flags))
     }
 
     fn handle_cancel(&mut self, target: u64) -> Next {

@@ -10,12 +10,14 @@ pub(crate) mod rename;
 pub(crate) mod resize;
 pub(crate) mod rm;
 pub(crate) mod run;
+pub(crate) mod screen;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod session_json;
 pub(crate) mod shutdown;
 pub(crate) mod signal;
 pub(crate) mod spawn_options;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod version;
@@ -57,6 +59,7 @@ async fn perform_as_client(context: &Context, command: Option<Command>) -> Outco
         Command::Send(arguments) => send::perform(context, arguments).await,
         Command::Ls(arguments) => ls::perform(context, &arguments).await,
         Command::Status(arguments) => status::perform(context, arguments).await,
+        Command::Screen(arguments) => screen::perform(context, arguments).await,
         Command::Logs(arguments) => logs::perform(context, arguments).await,
         Command::Detach(arguments) => detach::perform(context, arguments).await,
         Command::Resize(arguments) => resize::perform(context, arguments).await,
@@ -65,6 +68,7 @@ async fn perform_as_client(context: &Context, command: Option<Command>) -> Outco
         Command::Stop(arguments) => stop::perform(context, arguments).await,
         Command::Kill(arguments) => stop::perform_kill(context, arguments).await,
         Command::Rm(arguments) => rm::perform(context, arguments).await,
+        Command::Stats(arguments) => stats::perform(context, arguments).await,
         Command::Ping(arguments) => ping::perform(context, &arguments).await,
         Command::Shutdown(arguments) => shutdown::perform(context, &arguments).await,
         Command::Version(arguments) => version::perform(context, &arguments).await,

@@ -10,7 +10,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::super::{
     context::{Context, write_json, write_output},
     failure::{Failure, Outcome, exit_code},
-    text::duration::{parse_duration, show_duration},
+    text::{
+        duration::{parse_duration, show_duration},
+        quantiles::{quantiles_json, show_nanos, value_at},
+    },
 };
 use crate::{Client, RequestError, protocol::limits::PING_MAX};
 
@@ -136,38 +139,23 @@ async fn ping_once(
     write_output(format!("{size} bytes: seq={number} time={time} engine={engine}\n"))
 }
 
-/// A quantile; the end of its bucket may lie beyond the largest value, which it is not.
-fn value_at(times: &Histogram<u64>, quantile: f64) -> u64 {
-    times.value_at_quantile(quantile).min(times.max())
-}
-
 impl Results {
     fn lost(&self) -> u64 {
         self.sent - self.round_trips.len().min(self.sent)
     }
 
     fn json(&self) -> Value {
-        let times = &self.round_trips;
-        let at = |quantile| value_at(times, quantile);
-        json!({
-            "sent": self.sent,
-            "received": times.len(),
-            "samples": times.len(),
-            "lost": self.lost(),
-            "min_ns": times.min(),
-            "mean_ns": times.mean().round() as u64,
-            "stddev_ns": times.stdev().round() as u64,
-            "p50_ns": at(0.5),
-            "p90_ns": at(0.9),
-            "p99_ns": at(0.99),
-            "p999_ns": at(0.999),
-            "max_ns": times.max(),
-            "stages": {"engine": {
-                "p50_ns": value_at(&self.engine, 0.5),
-                "p99_ns": value_at(&self.engine, 0.99),
-                "max_ns": self.engine.max(),
-            }},
-        })
+        let mut json = quantiles_json(&self.round_trips);
+        json.insert("sent".into(), self.sent.into());
+        json.insert("received".into(), self.round_trips.len().into());
+        json.insert("lost".into(), self.lost().into());
+        let engine = json!({
+            "p50_ns": value_at(&self.engine, 0.5),
+            "p99_ns": value_at(&self.engine, 0.99),
+            "max_ns": self.engine.max(),
+        });
+        json.insert("stages".into(), json!({"engine": engine}));
+        Value::Object(json)
     }
 
     fn show(&self) -> String {
@@ -177,7 +165,6 @@ impl Results {
         if times.is_empty() {
             return shown;
         }
-        let time = |nanos| show_duration(Duration::from_nanos(nanos));
         for (name, value) in [
             ("min", times.min()),
             ("mean", times.mean().round() as u64),
@@ -187,7 +174,7 @@ impl Results {
             ("p99.9", value_at(times, 0.999)),
             ("max", times.max()),
         ] {
-            shown.push_str(&format!("{name:<6}{:>9}\n", time(value)));
+            shown.push_str(&format!("{name:<6}{:>9}\n", show_nanos(value)));
         }
         shown
     }

@@ -4,6 +4,7 @@ pub(crate) mod child_env;
 pub(crate) mod duration;
 pub(crate) mod escape;
 pub(crate) mod moment;
+pub(crate) mod quantiles;
 pub(crate) mod signal_name;
 pub(crate) mod table;
 pub(crate) mod window_size;
