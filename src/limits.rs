@@ -25,6 +25,11 @@ pub const REQUESTS_LIMIT: usize = 64;
 /// descriptors.
 pub const SESSIONS_LIMIT: usize = 1024;
 
+/// Sessions kept whose child has ended and that nobody is attached to; the oldest is forgotten.
+///
+/// Each costs its log, 1 MiB by default as far as it was printed.
+pub const EXITED_LIMIT: usize = 64;
+
 /// Input one client may send ahead of what was written to the PTY, in bytes.
 ///
 /// What it is granted we can hold, so a connection is always read, whatever a child does.

@@ -169,7 +169,7 @@ choice! {
         Kicked = 2,
         /// The session was removed.
         Removed = 3,
-        /// The child ended and the session is not kept.
+        /// The child ended, and the session is not kept or no other child will be started.
         Ended = 4,
     }
 }

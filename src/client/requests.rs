@@ -8,8 +8,8 @@ use std::{
 use tautline_protocol::{
     ArchivedEngineMessage, ArchivedSpawned, AttachTerms, ControlMessage, Disconnect, Kick,
     KickFlags, List, LoadPlugin, Logs, OwnedFrame, Ping, Remove, RemoveFlags, Rename, Resize,
-    Shutdown, ShutdownFlags, Signal, SignalTarget, SizePolicy, Spawn, SpawnedFlags, StatusRequest,
-    Stop, WindowSize, entries,
+    Restart, Shutdown, ShutdownFlags, Signal, SignalTarget, SizePolicy, Spawn, SpawnedFlags,
+    StatusRequest, Stop, WindowSize, entries,
 };
 use tokio::sync::mpsc;
 
@@ -154,6 +154,23 @@ impl Client {
         let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
         let stop = Stop { number: signal, grace_ms, name: name.into() };
         self.done(ControlMessage::Stop(stop)).await.map(|_| ())
+    }
+
+    /// Ends a session's child, as [`stop`](Self::stop) does, and starts it again; if it has ended
+    /// already, only that. Resolves when the new child runs. Who is attached stays so.
+    ///
+    /// # Errors
+    ///
+    /// `NoSuchSession` among others, and what starting a program can be refused with.
+    pub async fn restart(
+        &self,
+        name: &str,
+        signal: i32,
+        grace: Duration,
+    ) -> Result<(), RequestError> {
+        let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
+        let restart = Restart { number: signal, grace_ms, name: name.into() };
+        self.done(ControlMessage::Restart(restart)).await.map(|_| ())
     }
 
     /// Forgets a session whose child has ended, or with `force` any.

@@ -11,8 +11,9 @@ use tautline_protocol::{
 use super::{
     client_task::Next,
     failure::Failure,
+    recipe::Recipe,
     requests::{Attached, Client},
-    session_host::{Recipe, SessionHost},
+    session_host::SessionHost,
     session_requests::text,
 };
 use crate::state::SessionTerms;
@@ -58,9 +59,7 @@ impl Client {
         spawn: &ArchivedSpawn<'static>,
     ) -> Result<(Arc<SessionHost>, bool), Failure> {
         let flags = spawn.flags.to_native();
-        if spawn.restart != RestartPolicy::Never.to_wire() {
-            return Err(Failure::unsupported("restart a child that ended"));
-        }
+        let restart = RestartPolicy::from_wire(spawn.restart).unwrap_or(RestartPolicy::Never);
         let has = |flag| flags & flag != 0;
         let name = match text(&spawn.name) {
             name if name.is_empty() => self.engine.free_name("session"),
@@ -73,10 +72,10 @@ impl Client {
             is_clean: has(SpawnFlags::CLEAN_ENV),
             is_raw: has(SpawnFlags::RAW),
             is_login: has(SpawnFlags::LOGIN),
-            restart: RestartPolicy::Never,
         };
         if let Ok(host) = self.engine.session(&name) {
-            return self.reuse_session(host, recipe, &name, has(SpawnFlags::IF_ABSENT));
+            let is_joined = has(SpawnFlags::IF_ABSENT);
+            return self.reuse_session(host, recipe, restart, &name, is_joined);
         }
         self.engine.check_session_limit()?;
         let asked = WindowSize::from(&spawn.size);
@@ -98,6 +97,7 @@ impl Client {
             size: if asked.is_unset() { SIZE_DEFAULT } else { asked },
             size_policy: SizePolicy::from_wire(spawn.size_policy).unwrap_or(SizePolicy::Latest),
             is_ephemeral: has(SpawnFlags::EPHEMERAL),
+            restart,
         };
         let host = SessionHost::start(&self.engine, name, recipe, terms)?;
         self.engine.add_session(Arc::clone(&host));
@@ -109,12 +109,14 @@ impl Client {
         &self,
         host: Arc<SessionHost>,
         recipe: Recipe,
+        restart: RestartPolicy,
         name: &str,
         is_joined: bool,
     ) -> Result<(Arc<SessionHost>, bool), Failure> {
         let mut core = host.lock();
-        if !core.session.is_live() && core.running.is_none() {
+        if core.session.is_over() && core.running.is_none() {
             core.recipe = recipe;
+            core.session.set_restart_policy(restart);
             core.restarts += 1;
             drop(core);
             host.start_child(&self.engine)?;

@@ -16,6 +16,8 @@ pub struct ServerConfig {
     pub requests_limit: usize,
     /// Sessions hosted. Default 1,024.
     pub sessions_limit: usize,
+    /// Sessions kept whose child has ended and that nobody looks at, the newest. Default 64.
+    pub exited_limit: usize,
     /// Input one client may send ahead of what was written to the PTY, in bytes. Default 64 KiB; at
     /// least one frame's worth.
     pub input_window: u32,
@@ -40,6 +42,7 @@ impl Default for ServerConfig {
             attachments_limit: limits::ATTACHMENTS_LIMIT,
             requests_limit: limits::REQUESTS_LIMIT,
             sessions_limit: limits::SESSIONS_LIMIT,
+            exited_limit: limits::EXITED_LIMIT,
             input_window: limits::INPUT_WINDOW,
             log_size: limits::LOG_SIZE,
             log_size_limit: limits::LOG_SIZE_LIMIT,

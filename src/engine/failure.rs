@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Everything an `Error` says but its id.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) code: ErrorCode,
     pub(super) limit: Limit,

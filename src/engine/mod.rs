@@ -21,6 +21,7 @@ mod output_batch;
 mod plugin_path;
 mod pty_reader;
 mod pty_writer;
+mod recipe;
 mod reply_stream;
 mod requests;
 mod screen_job;
@@ -161,14 +162,34 @@ impl Engine {
         }
         if let Some(running) = core.running.take() {
             running.hangup.notify_one();
+            core.ended_at = Some(Instant::now());
         }
-        let is_finished = core.session.is_finished();
+        let (is_over, is_finished) = (core.session.is_over(), core.session.is_finished());
         drop(core);
         if is_finished {
             self.remove_session(host);
+        } else if is_over {
+            self.forget_oldest_exited();
         }
         let is_known = self.sessions.lock().iter().any(|known| Arc::ptr_eq(known, host));
         !is_known
+    }
+
+    /// Of the sessions whose child ended and that nobody looks at, the newest are kept.
+    fn forget_oldest_exited(&self) {
+        let ended_at = |host: &Arc<SessionHost>| {
+            let core = host.lock();
+            let is_idle = core.session.is_over() && core.session.attachments().is_empty();
+            core.ended_at.filter(|_| is_idle)
+        };
+        let hosts = self.sessions().into_iter();
+        let mut exited: Vec<_> = hosts.filter_map(|host| Some((ended_at(&host)?, host))).collect();
+        exited.sort_by_key(|(ended_at, _)| *ended_at);
+        let too_many = exited.len().saturating_sub(self.config.exited_limit);
+        for (_, host) in &exited[..too_many] {
+            host.remove();
+            self.remove_session(host);
+        }
     }
 
     fn client_joined(&self) -> Arc<ClientHandle> {

@@ -24,7 +24,7 @@ pub(super) async fn run(
     if core.session.epoch() != epoch {
         return;
     }
-    core.session.handle_output_end();
+    core.session.handle_output_end(Instant::now());
     host.tell_end(core);
 }
 

@@ -183,7 +183,7 @@ impl ReplyStream {
             state: session.state().to_wire(),
             exit_kind: exit.kind.to_wire(),
             size_policy: session.size_policy().to_wire(),
-            restart: core.recipe.restart.to_wire(),
+            restart: session.restart_policy().to_wire(),
             name: core.name.as_str().into(),
             command: shown(&core.command).into(),
             cwd: cwd.as_slice().into(),

@@ -15,10 +15,7 @@ use std::{
 use tautline_protocol::{CloseReason, RestartPolicy, SizePolicy, WindowSize, is_session_name};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{
-    ConfigError, Engine, ServerConfig, accept,
-    session_host::{Recipe, SessionHost},
-};
+use super::{ConfigError, Engine, ServerConfig, accept, recipe::Recipe, session_host::SessionHost};
 use crate::{
     state::SessionTerms,
     transport::{
@@ -77,12 +74,18 @@ pub struct Command {
     argv: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     cwd: Option<PathBuf>,
+    restart: RestartPolicy,
 }
 
 impl Command {
     /// A program, looked up in `PATH` unless it has a slash.
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { argv: vec![program.into()], env: Vec::new(), cwd: None }
+        Self {
+            argv: vec![program.into()],
+            env: Vec::new(),
+            cwd: None,
+            restart: RestartPolicy::Never,
+        }
     }
 
     /// Adds an argument.
@@ -106,6 +109,14 @@ impl Command {
         self
     }
 
+    /// What happens when it ends: nothing, unless set. It is started again after 100 ms, then after
+    /// twice as long each time, a minute at most.
+    #[must_use]
+    pub const fn restart(mut self, policy: RestartPolicy) -> Self {
+        self.restart = policy;
+        self
+    }
+
     fn into_recipe(self) -> Recipe {
         let mut env = Vec::new();
         let inherited = std::env::vars_os()
@@ -118,15 +129,7 @@ impl Command {
             argv.extend([arg.as_bytes(), b"\0"].concat());
         }
         let cwd = self.cwd.map_or_else(Vec::new, |cwd| cwd.into_os_string().into_vec());
-        Recipe {
-            argv,
-            env,
-            cwd,
-            is_clean: false,
-            is_raw: false,
-            is_login: false,
-            restart: RestartPolicy::Never,
-        }
+        Recipe { argv, env, cwd, is_clean: false, is_raw: false, is_login: false }
     }
 }
 
@@ -199,6 +202,7 @@ impl Server {
             size,
             size_policy: SizePolicy::Latest,
             is_ephemeral: false,
+            restart: command.restart,
         };
         let _guard = self.runtime.enter();
         let host = SessionHost::start(&self.engine, name.into(), command.into_recipe(), terms);

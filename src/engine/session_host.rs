@@ -1,25 +1,22 @@
 //! A session and the tasks that serve it: reader, writer, timer, waiter.
 
 use std::{
-    ffi::{OsStr, OsString},
     io,
-    os::unix::ffi::OsStrExt,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tautline_protocol::{AttachFlags, DetachReason, RestartPolicy, WindowSize, entries};
+use tautline_protocol::{AttachFlags, DetachReason, ErrorCode, WindowSize};
 use tokio::sync::{Notify, mpsc};
 
 use super::{
     Engine, client_handle::ClientHandle, failure::Failure, pty_reader, pty_writer,
-    pty_writer::PtyCommand, requests::Attached, session_timer, statistics::count,
+    pty_writer::PtyCommand, recipe::Recipe, requests::Attached, session_timer, statistics::count,
 };
 use crate::{
     limits::{OWNER_GRACE, PTY_COMMANDS_MAX, SHUTDOWN_GRACE},
-    pty::{Child, ChildCommand, Controller, spawn},
+    pty::{Child, Controller, spawn},
     state::{AttachmentId, EXIT_GRACE, Session, SessionTerms},
 };
 
@@ -33,6 +30,8 @@ pub(super) struct SessionHost {
     pub(super) timing: Notify,
     /// The child ended and all it printed is in the log.
     pub(super) ended: Notify,
+    /// Another child was started, or will not be.
+    settled: Notify,
 }
 
 /// What changes, under one lock that is never held across an await.
@@ -45,6 +44,12 @@ pub(super) struct SessionCore {
     pub(super) command: Vec<u8>,
     pub(super) created: SystemTime,
     pub(super) restarts: u32,
+    /// How often another child was tried to be started, and why the last try failed.
+    tries: u64,
+    failed: Option<Failure>,
+    /// When the last child was seen to have ended.
+    pub(super) ended_at: Option<Instant>,
+    is_removed: bool,
     pub(super) running: Option<Running>,
     /// When output was last read from the terminal.
     pub(super) read_at: Instant,
@@ -60,19 +65,6 @@ pub(super) struct Running {
     pub(super) commands: mpsc::Sender<PtyCommand>,
     /// Tells the tasks of this child to let go of the terminal.
     pub(super) hangup: Arc<Notify>,
-}
-
-/// How to start the child, now and again.
-#[derive(Clone, Debug)]
-pub(super) struct Recipe {
-    pub(super) argv: Vec<u8>,
-    pub(super) env: Vec<u8>,
-    pub(super) cwd: Vec<u8>,
-    /// Whether the child starts from the engine's own basic variables.
-    pub(super) is_clean: bool,
-    pub(super) is_raw: bool,
-    pub(super) is_login: bool,
-    pub(super) restart: RestartPolicy,
 }
 
 impl SessionHost {
@@ -91,6 +83,10 @@ impl SessionHost {
                 command: Vec::new(),
                 created: SystemTime::now(),
                 restarts: 0,
+                tries: 0,
+                failed: None,
+                ended_at: None,
+                is_removed: false,
                 running: None,
                 read_at: Instant::now(),
                 armed: None,
@@ -98,6 +94,7 @@ impl SessionHost {
             reading: Notify::new(),
             timing: Notify::new(),
             ended: Notify::new(),
+            settled: Notify::new(),
         });
         host.start_child(engine)?;
         count(&engine.counters.sessions, 1);
@@ -114,7 +111,7 @@ impl SessionHost {
         let (commands, receiver) = mpsc::channel(PTY_COMMANDS_MAX);
         let hangup = Arc::new(Notify::new());
         let epoch = engine.new_number();
-        core.session.handle_started(epoch, child.pid());
+        core.session.handle_started(epoch, child.pid(), Instant::now());
         core.running = Some(Running {
             child: child.clone(),
             controller: controller.clone(),
@@ -198,18 +195,26 @@ impl SessionHost {
 }
 
 impl SessionHost {
-    /// Asks the child to end, and kills it if it does not within `grace`; returns when it has.
+    /// Asks the child to end, and kills it if it does not within `grace`; returns when it has. No
+    /// other child is started.
     pub(super) async fn stop(&self, number: i32, grace: Duration) {
+        {
+            let mut core = self.lock();
+            core.session.handle_stopping();
+            core.wake_all();
+        }
+        self.settled.notify_waiters();
+        self.timing.notify_one();
+        self.end_child(number, grace).await;
+    }
+
+    async fn end_child(&self, number: i32, grace: Duration) {
         let ended = self.ended.notified();
         let mut ended = std::pin::pin!(ended);
         ended.as_mut().enable();
         let running = {
-            let mut core = self.lock();
-            core.session.handle_stopping();
-            if !core.session.is_live() {
-                return;
-            }
-            core.running.clone()
+            let core = self.lock();
+            core.running.clone().filter(|_| core.session.is_live())
         };
         let Some(running) = running else { return };
         if !grace.is_zero() {
@@ -226,6 +231,70 @@ impl SessionHost {
             running.hangup.notify_one();
             ended.await;
         }
+    }
+
+    /// Ends the child, if one runs, and starts another; returns when it runs.
+    pub(super) async fn restart(&self, number: i32, grace: Duration) -> Result<(), Failure> {
+        let tries = {
+            let mut core = self.lock();
+            core.session.handle_restart_asked(Instant::now());
+            core.tries
+        };
+        self.end_child(number, grace).await;
+        self.timing.notify_one();
+        loop {
+            let settled = self.settled.notified();
+            let mut settled = std::pin::pin!(settled);
+            settled.as_mut().enable();
+            {
+                let core = self.lock();
+                if core.tries != tries {
+                    return core.failed.clone().map_or(Ok(()), Err);
+                }
+                if core.is_removed || core.session.is_over() {
+                    let text = "the session was stopped before its child was started again";
+                    return Err(Failure::new(ErrorCode::SessionExited, text));
+                }
+            }
+            settled.await;
+        }
+    }
+
+    /// Starts the next child if it is time to.
+    pub(super) fn start_if_due(self: &Arc<Self>, engine: &Arc<Engine>) {
+        let now = Instant::now();
+        let is_due = {
+            let core = self.lock();
+            core.session.is_restart_due(now) && core.running.is_none()
+        };
+        if !is_due {
+            return;
+        }
+        let started = self.start_child(engine);
+        let mut core = self.lock();
+        core.tries += 1;
+        core.failed = started.err();
+        match &core.failed {
+            None => core.restarts += 1,
+            Some(failure) => {
+                tracing::warn!(session = core.name, why = %failure.text, "cannot start the child");
+                core.session.handle_start_failed(now);
+                core.wake_all();
+            }
+        }
+        drop(core);
+        self.settled.notify_waiters();
+    }
+
+    /// Ends all attachments, because the session goes.
+    pub(super) fn remove(&self) {
+        let mut core = self.lock();
+        core.is_removed = true;
+        core.session.handle_removed();
+        core.wake_all();
+        drop(core);
+        self.settled.notify_waiters();
+        self.timing.notify_one();
     }
 }
 
@@ -295,90 +364,10 @@ impl SessionCore {
         now.unwrap_or_else(|| self.recipe.cwd.clone())
     }
 
-    /// Ends all attachments, because the session goes.
-    pub(super) fn remove(&mut self) {
-        self.session.handle_removed();
-        self.wake_all();
-    }
-
     pub(super) fn detach_others(&mut self, except: AttachmentId) {
         self.session.handle_detach_others(except, DetachReason::Kicked);
         self.wake_all();
     }
-}
-
-impl Recipe {
-    /// Takes over variables for children started later.
-    pub(super) fn refresh_env(&mut self, changes: &[u8]) {
-        for change in entries(changes) {
-            let name = change.split_inclusive(|&byte| byte == b'=').next().unwrap_or_default();
-            let is_other = |entry: &&[u8]| !entry.starts_with(name);
-            let mut env: Vec<u8> =
-                entries(&self.env).filter(is_other).flat_map(terminated).collect();
-            env.extend(terminated(change));
-            self.env = env;
-        }
-    }
-
-    fn command(&self, engine: &Engine, session: &str) -> Result<ChildCommand, Failure> {
-        let mut env: Vec<(OsString, OsString)> =
-            if self.is_clean { basic_environment() } else { Vec::new() };
-        for (name, value) in entries(&self.env).filter_map(variable) {
-            env.retain(|(known, _)| *known != name);
-            env.push((name, value));
-        }
-        if !env.iter().any(|(name, _)| name == "TERM") {
-            env.push(("TERM".into(), "xterm-256color".into()));
-        }
-        let mut set = |name: &str, value: &OsStr| {
-            env.retain(|(known, _)| known != name);
-            env.push((name.into(), value.into()));
-        };
-        set("TAUT_SESSION", OsStr::new(session));
-        if let Some(socket) = engine.socket_path() {
-            set("TAUT_SOCKET", socket.as_os_str());
-        }
-        let lookup = |name: &str| {
-            env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-        };
-        let mut argv = entries(&self.argv).map(|arg| OsStr::from_bytes(arg).to_os_string());
-        let program = argv
-            .next()
-            .or_else(|| lookup("SHELL").filter(|shell| !shell.is_empty()))
-            .unwrap_or_else(|| "/bin/sh".into());
-        let cwd = match self.cwd.as_slice() {
-            [] => lookup("HOME").map_or_else(|| "/".into(), PathBuf::from),
-            cwd => PathBuf::from(OsStr::from_bytes(cwd)),
-        };
-        let arg0 = self.is_login.then(|| {
-            let name = PathBuf::from(&program);
-            let mut arg0 = OsString::from("-");
-            arg0.push(name.file_name().unwrap_or(&program));
-            arg0
-        });
-        let args = argv.collect();
-        Ok(ChildCommand { program, arg0, args, env, cwd, is_raw: self.is_raw })
-    }
-}
-
-/// The engine's own variables that any child can use.
-fn basic_environment() -> Vec<(OsString, OsString)> {
-    const NAMES: [&str; 7] = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ"];
-    let is_basic = |name: &OsStr| {
-        NAMES.iter().any(|known| name == *known) || name.as_bytes().starts_with(b"LC_")
-    };
-    std::env::vars_os().filter(|(name, _)| is_basic(name)).collect()
-}
-
-/// An entry as it stands in a list.
-fn terminated(entry: &[u8]) -> Vec<u8> {
-    [entry, b"\0"].concat()
-}
-
-fn variable(entry: &[u8]) -> Option<(OsString, OsString)> {
-    let at = entry.iter().position(|&byte| byte == b'=')?;
-    let text = |bytes| OsStr::from_bytes(bytes).to_os_string();
-    Some((text(&entry[..at]), text(&entry[at + 1..])))
 }
 
 /// Waits for the child, and reports its end to the session.

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tautline_protocol::{
-    ArchivedAdjust, ArchivedControlMessage, ArchivedKick, ArchivedResize, ArchivedScreenRequest,
-    ArchivedShutdown, ArchivedSignal, ArchivedStatsRequest, ArchivedStop, AttachFlags, CloseReason,
-    Delivery, DetachReason, ErrorCode, KickFlags, Limit, LogsFlags, RemoveFlags, Rights,
-    ScreenFlags, ShutdownFlags, SignalFlags, SignalTarget, SizePolicy, UNCHANGED, WindowSize,
+    ArchivedAdjust, ArchivedControlMessage, ArchivedKick, ArchivedResize, ArchivedRestart,
+    ArchivedScreenRequest, ArchivedShutdown, ArchivedSignal, ArchivedStatsRequest, ArchivedStop,
+    AttachFlags, CloseReason, Delivery, DetachReason, ErrorCode, KickFlags, Limit, LogsFlags,
+    RemoveFlags, Rights, ScreenFlags, ShutdownFlags, SignalFlags, SignalTarget, SizePolicy,
+    UNCHANGED, WindowSize,
 };
 
 use super::{
@@ -32,6 +33,9 @@ impl Client {
             ArchivedControlMessage::Kick(kick) => self.handle_kick(kick.get()),
             ArchivedControlMessage::Signal(signal) => self.handle_signal(signal.get()),
             ArchivedControlMessage::Stop(stop) => return self.handle_stop(id, stop.get()),
+            ArchivedControlMessage::Restart(restart) => {
+                return self.handle_restart(id, restart.get());
+            }
             ArchivedControlMessage::Remove(remove) => {
                 let remove = remove.get();
                 let is_forced = remove.flags.to_native() & RemoveFlags::FORCE != 0;
@@ -190,30 +194,48 @@ impl Client {
     }
 
     fn handle_stop(&mut self, id: u64, stop: &ArchivedStop<'static>) -> Next {
-        let host =
-            self.require(Rights::SIGNAL).and_then(|()| self.engine.session(&text(&stop.name)));
-        let host = match host {
+        let host = match self.signalled(&stop.name) {
             Ok(host) => host,
             Err(failure) => return self.answer(id, Err(failure)),
         };
-        let grace = Duration::from_millis(stop.grace_ms.to_native().into());
-        let number = match stop.number.to_native() {
-            0 => libc::SIGHUP,
-            number => number,
-        };
+        let (number, grace) = (first_signal(stop.number.to_native()), stop.grace_ms.to_native());
         let handle = Arc::clone(&self.handle);
         tokio::spawn(async move {
-            host.stop(number, grace).await;
+            host.stop(number, Duration::from_millis(grace.into())).await;
             handle.complete(id, Ok(0));
         });
         Next::Continue
     }
 
+    fn handle_restart(&mut self, id: u64, restart: &ArchivedRestart<'static>) -> Next {
+        let host = match self.signalled(&restart.name).and_then(|host| {
+            self.require(Rights::SPAWN)?;
+            Ok(host)
+        }) {
+            Ok(host) => host,
+            Err(failure) => return self.answer(id, Err(failure)),
+        };
+        let number = first_signal(restart.number.to_native());
+        let grace = Duration::from_millis(restart.grace_ms.to_native().into());
+        let handle = Arc::clone(&self.handle);
+        tokio::spawn(async move {
+            let restarted = host.restart(number, grace).await;
+            handle.complete(id, restarted.map(|()| 0));
+        });
+        Next::Continue
+    }
+
+    /// A session whose child may be signalled.
+    fn signalled(&self, name: &[u8]) -> Result<Arc<SessionHost>, Failure> {
+        self.require(Rights::SIGNAL)?;
+        self.engine.session(&text(name))
+    }
+
     fn handle_remove(&self, name: &str, is_forced: bool) -> Result<u64, Failure> {
         self.require(Rights::SIGNAL)?;
         let host = self.engine.session(name)?;
-        let mut core = host.lock();
-        if core.session.is_live() {
+        let core = host.lock();
+        if !core.session.is_over() {
             if !is_forced {
                 let text = format!("the child of {name} lives; stop it first, or force");
                 return Err(Failure::new(ErrorCode::SessionLive, text));
@@ -223,10 +245,9 @@ impl Client {
                 let _ = running.signal_session(libc::SIGKILL);
             }
         }
-        core.remove();
         drop(core);
         self.engine.remove_session(&host);
-        host.timing.notify_one();
+        host.remove();
         Ok(0)
     }
 
@@ -252,7 +273,7 @@ impl Client {
         self.require(Rights::ADMIN)?;
         let is_forced = shutdown.flags.to_native() & ShutdownFlags::FORCE != 0;
         let live =
-            self.engine.sessions().iter().filter(|host| host.lock().session.is_live()).count();
+            self.engine.sessions().iter().filter(|host| !host.lock().session.is_over()).count();
         if live > 0 && !is_forced {
             let text = match live {
                 1 => "1 session lives".into(),
@@ -329,6 +350,11 @@ impl Client {
             Err(failure) => self.answer(id, Err(failure)),
         }
     }
+}
+
+/// The signal asked for; a hang-up if none was named.
+const fn first_signal(number: i32) -> i32 {
+    if number == 0 { libc::SIGHUP } else { number }
 }
 
 /// A name or path for looking up; a name was checked to be ASCII before.

@@ -1,4 +1,5 @@
-//! The task that keeps a session's deadlines: pause limits, late acknowledgements, exit grace.
+//! The task that keeps a session's deadlines: pause limits, late acknowledgements, exit grace,
+//! the next child.
 
 use std::{sync::Arc, time::Instant};
 
@@ -7,18 +8,21 @@ use super::{Engine, session_host::SessionHost};
 /// Runs until the session is over and forgotten.
 pub(super) async fn run(host: Arc<SessionHost>, engine: Arc<Engine>) {
     loop {
-        let armed = {
+        {
             let mut core = host.lock();
             core.session.handle_timeout(Instant::now());
             core.wake_due();
-            let deadline = core.session.deadline();
-            core.armed = deadline;
-            deadline
-        };
+        }
         host.reading.notify_one();
         if engine.after_session_turn(&host) {
             return;
         }
+        host.start_if_due(&engine);
+        let armed = {
+            let mut core = host.lock();
+            core.armed = core.session.deadline();
+            core.armed
+        };
         match armed {
             Some(deadline) => tokio::select! {
                 () = tokio::time::sleep_until(deadline.into()) => {}

@@ -190,6 +190,7 @@ impl StatsItems {
             ("attachments_limit", config.attachments_limit.into()),
             ("requests_limit", config.requests_limit as u64),
             ("sessions_limit", config.sessions_limit as u64),
+            ("exited_limit", config.exited_limit as u64),
             ("input_window", config.input_window.into()),
             ("log_size", config.log_size as u64),
             ("log_size_limit", config.log_size_limit as u64),

@@ -17,5 +17,6 @@ pub use link::{Link, LinkAction, LinkEnd, LinkPolicy, LinkStep};
 pub use log::{READ_TURN, SessionLog};
 pub use session::{
     ACK_DELAY, AttachError, Attachment, AttachmentId, ClientId, ConsumedAhead, Cursor, EXIT_GRACE,
-    Exit, LedgerId, Send, Session, SessionTerms, TURNS_MAX,
+    Exit, LedgerId, RESTART_DELAY, RESTART_DELAY_MAX, RUN_SOUND, Send, Session, SessionTerms,
+    TURNS_MAX,
 };

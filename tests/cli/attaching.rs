@@ -262,3 +262,37 @@ fn a_session_is_made_and_attached_in_one_step() {
     screen.wait_for("[b exited with 0]");
     assert_eq!(screen.wait(), 0);
 }
+
+#[test]
+fn attach_stays_when_the_program_is_started_again() {
+    let lab = Lab::new();
+    let script = "echo started; read line; exit 3";
+    lab.ok(&["new", "a", "--restart", "on-failure", "--", "sh", "-c", script]);
+    let mut screen = Screen::taut(&lab, &["attach", "a"]);
+    screen.wait_for("started");
+    screen.type_bytes(b"\r");
+    screen.wait_for("[a exited with 3; it is started again]");
+    screen.wait_for("started");
+    lab.ok(&["restart", "a"]);
+    screen.wait_for("[a ended by SIGHUP; it is started again]");
+    screen.wait_for("started");
+    lab.ok(&["stop", "a"]);
+    screen.wait_for("[a ended by SIGHUP]");
+    assert_eq!(screen.wait(), 129);
+    assert_eq!(lab.json(&["status", "a", "--json"])[0]["restarts"], 2);
+}
+
+#[test]
+fn a_session_takes_over_where_its_user_sits_for_the_next_program() {
+    let lab = Lab::new();
+    let script = "echo at=$SSH_AUTH_SOCK=$OTHER=; exec cat";
+    lab.ok(&["new", "a", "--", "sh", "-c", script]);
+    lab.until(&["logs", "a"], |log| log.contains("at===\n"));
+    let seat = [("SSH_AUTH_SOCK", "/new/agent"), ("OTHER", "unrelated")];
+    let mut screen = Screen::taut_with(&lab, &["attach", "a"], &seat);
+    screen.wait_for("at===");
+    screen.type_bytes(b"\x1c");
+    assert_eq!(screen.wait(), 0);
+    lab.ok(&["restart", "a"]);
+    lab.until(&["logs", "a"], |log| log.contains("at=/new/agent==\n"));
+}

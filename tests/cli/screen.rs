@@ -39,12 +39,18 @@ const ANSWERS: [(&[u8], &[u8]); 3] =
 impl Screen {
     /// Runs `taut` with these arguments.
     pub(crate) fn taut(lab: &Lab, arguments: &[&str]) -> Self {
+        Self::taut_with(lab, arguments, &[])
+    }
+
+    /// Runs `taut` with these arguments and variables.
+    pub(crate) fn taut_with(lab: &Lab, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_taut"));
         command.args(arguments);
         command.env_clear();
         for (name, value) in lab.env() {
             command.env(name, value);
         }
+        variables.iter().for_each(|(name, value)| command.env(name, value));
         command.cwd(&lab.root);
         let pair = native_pty_system().openpty(SIZE).unwrap();
         let child = pair.slave.spawn_command(command).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tautline::{
-    protocol::{Delivery, SizePolicy, WindowSize, limits},
+    protocol::{Delivery, RestartPolicy, SizePolicy, WindowSize, limits},
     state::SessionTerms,
 };
 
@@ -165,6 +165,7 @@ fn session(scale: Scale, random: &mut Random) -> SessionPlan {
         size: WindowSize::cells(80, 24),
         size_policy: random.pick(&[SizePolicy::Latest, SizePolicy::Latest, SizePolicy::Smallest]),
         is_ephemeral: generations == 1 && random.chance(25),
+        restart: RestartPolicy::Never,
     };
     SessionPlan {
         terms,

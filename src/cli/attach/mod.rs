@@ -16,14 +16,15 @@ pub(crate) use leaving::{EndingSignals, Leave, exit_status, give_back};
 pub(crate) use output::line_start;
 
 use super::{
-    context::Context,
+    context::{Context, own_variables},
     failure::{Failure, Outcome},
     keys::{DetachKeys, ReplyFilter},
     terminal::{RawMode, Tty},
+    text::child_env::session_variables,
 };
 use crate::{
-    AttachOptions, Events, Input,
-    protocol::{AttachFlags, View, WindowSize},
+    AttachOptions, Client, Events, Input,
+    protocol::{AttachFlags, Delivery, View, WindowSize},
 };
 
 /// How to be attached.
@@ -35,13 +36,21 @@ pub(crate) struct AttachHow {
     pub(crate) is_read_only: bool,
     /// Detach everybody else.
     pub(crate) is_alone: bool,
+    /// How output comes.
+    pub(crate) delivery: Delivery,
     /// Say nothing about how it ended: the program was run, and has said what it had to.
     pub(crate) is_silent: bool,
 }
 
 impl Default for AttachHow {
     fn default() -> Self {
-        Self { keys: DetachKeys::usual(), is_read_only: false, is_alone: false, is_silent: false }
+        Self {
+            keys: DetachKeys::usual(),
+            is_read_only: false,
+            is_alone: false,
+            delivery: Delivery::Lossless,
+            is_silent: false,
+        }
     }
 }
 
@@ -52,6 +61,8 @@ impl AttachHow {
         let flag = |is_set, flag| if is_set { flag } else { 0 };
         options.flags = flag(self.is_read_only, AttachFlags::READ_ONLY)
             | flag(self.is_alone, AttachFlags::DETACH_OTHERS);
+        options.env = session_variables(&own_variables());
+        options.delivery = self.delivery;
         options.view = view;
         options.output_from = from;
         if !self.is_read_only {
@@ -77,6 +88,7 @@ struct Stage {
 /// An attachment that is not shown yet.
 #[derive(Debug)]
 pub(crate) struct Attached {
+    client: Client,
     name: String,
     input: Input,
     events: Events,
@@ -86,8 +98,8 @@ pub(crate) struct Attached {
 
 impl Attached {
     /// Shows what comes.
-    pub(crate) const fn new(name: String, input: Input, events: Events) -> Self {
-        Self { name, input, events, replay: None, has_size: false }
+    pub(crate) fn new(client: &Client, name: String, input: Input, events: Events) -> Self {
+        Self { client: client.clone(), name, input, events, replay: None, has_size: false }
     }
 
     /// Paints these output offsets first, on an empty screen.
@@ -104,7 +116,7 @@ impl Attached {
 
     /// Shows it on the terminal until it ends or is left, and gives the terminal back.
     pub(crate) async fn show(self, context: &Context, tty: Rc<Tty>, how: AttachHow) -> Outcome {
-        let Self { name, input, mut events, replay, has_size } = self;
+        let Self { client, name, input, mut events, replay, has_size } = self;
         let failed = |error: &std::io::Error| Failure::system("use the terminal", error);
         let mut signals = EndingSignals::listen().map_err(|error| failed(&error))?;
         let window = window::Signals::listen().map_err(|error| failed(&error))?;
@@ -118,7 +130,7 @@ impl Attached {
             biased;
             leave = signals.wait() => leave,
             leave = typing::run(&tty, typist, how.keys, &stage) => leave,
-            leave = output::run(&mut events, &tty, replay, &stage) => leave,
+            leave = output::run(&client, &name, &mut events, &tty, replay, &stage) => leave,
             leave = window::run(&tty, typist, &raw, window, &stage, has_size) => leave,
         };
         if matches!(leave, Leave::Left | Leave::Signal(_) | Leave::TerminalGone) {

@@ -3,10 +3,14 @@
 use std::{ops::Range, time::Instant};
 
 use super::{
-    super::{failure::Failure, terminal::Tty},
+    super::{commands::session_json::show_exit, failure::Failure, terminal::Tty},
     Leave, Stage,
 };
-use crate::{Event, Events};
+use crate::{
+    Client, Event, Events,
+    protocol::{DetachReason, SessionState},
+    state::Exit,
+};
 
 /// A soft reset, and an empty screen: what a replay is painted on.
 const EMPTY_SCREEN: &[u8] = b"\x1b[!p\x1b[H\x1b[2J";
@@ -16,51 +20,95 @@ const QUESTION: &[u8] = b"\x1b[6n";
 
 /// Shows output until there is no more.
 pub(super) async fn run(
+    client: &Client,
+    name: &str,
     events: &mut Events,
     tty: &Tty,
     replay: Option<Range<u64>>,
     stage: &Stage,
 ) -> Leave {
-    if let Some(range) = replay {
-        match paint_replay(events, tty, range, stage).await {
-            Ok(None) => {}
-            Ok(Some(leave)) | Err(leave) => return leave,
+    let mut ended = match replay {
+        Some(range) => match paint_replay(events, tty, range, stage).await {
+            Ok(End::None) => None,
+            Ok(End::Exited(exit)) => Some(exit),
+            Ok(End::Detached(reason)) => return Leave::Detached(reason),
+            Err(leave) => return leave,
+        },
+        None => None,
+    };
+    loop {
+        if let Some(exit) = ended {
+            if !is_going_on(client, name).await {
+                return Leave::Exited(exit);
+            }
+            let note = format!("\r\n[{name} {}; it is started again]\r\n", show_exit(exit));
+            if tty.show(note.as_bytes()).await.is_err() {
+                return Leave::TerminalGone;
+            }
+        }
+        match show_child(events, tty, stage, ended).await {
+            Ok(exit) => ended = Some(exit),
+            Err(leave) => return leave,
         }
     }
+}
+
+/// Shows what one child prints, until it ends; `last` is how the one before it did.
+async fn show_child(
+    events: &mut Events,
+    tty: &Tty,
+    stage: &Stage,
+    last: Option<Exit>,
+) -> Result<Exit, Leave> {
     loop {
         let event = match events.next().await {
             Ok(Some(event)) => event,
-            Ok(None) => return Leave::Failed(ended()),
-            Err(error) => return Leave::Failed(error.into()),
+            Ok(None) => return Err(Leave::Failed(over())),
+            Err(error) => return Err(Leave::Failed(error.into())),
         };
         match event {
             Event::Output { bytes, .. } => {
                 stage.printed.notify_one();
-                if tty.show(bytes).await.is_err() {
-                    return Leave::TerminalGone;
-                }
+                tty.show(bytes).await.map_err(|_| Leave::TerminalGone)?;
             }
             // What is missing cannot be shown; programs are made to draw what they show now.
             Event::Gap { .. } => stage.replayed.notify_one(),
-            event => {
-                if let Some(leave) = leave_for(&event) {
-                    return leave;
+            event => match end_of(&event) {
+                End::None => {}
+                End::Exited(exit) => return Ok(exit),
+                // The next child was awaited, and will not come.
+                End::Detached(DetachReason::Ended) if last.is_some() => {
+                    return Err(last.map_or(Leave::Left, Leave::Exited));
                 }
-            }
+                End::Detached(reason) => return Err(Leave::Detached(reason)),
+            },
         }
     }
 }
 
 /// What an event ends, if it ends anything.
-fn leave_for(event: &Event<'_>) -> Option<Leave> {
+#[derive(Clone, Copy, Debug)]
+enum End {
+    None,
+    Exited(Exit),
+    Detached(DetachReason),
+}
+
+const fn end_of(event: &Event<'_>) -> End {
     match event {
-        Event::Exited { exit, .. } => Some(Leave::Exited(*exit)),
-        Event::Detached { reason } => Some(Leave::Detached(*reason)),
-        _ => None,
+        Event::Exited { exit, .. } => End::Exited(*exit),
+        Event::Detached { reason } => End::Detached(*reason),
+        _ => End::None,
     }
 }
 
-fn ended() -> Failure {
+/// Whether another child runs or will; a session nobody knows any more does not go on.
+async fn is_going_on(client: &Client, name: &str) -> bool {
+    let found = client.status(Some(name)).await.unwrap_or_default();
+    found.first().is_some_and(|session| session.state != SessionState::Exited)
+}
+
+fn over() -> Failure {
     Failure::new(super::super::failure::exit_code::FAILURE, "ended", "the session ended")
 }
 
@@ -70,15 +118,15 @@ async fn paint_replay(
     tty: &Tty,
     range: Range<u64>,
     stage: &Stage,
-) -> Result<Option<Leave>, Leave> {
+) -> Result<End, Leave> {
     let mut bytes = Vec::new();
     let mut is_whole = range.start == 0;
     let mut reached = range.start;
-    let mut leave = None;
-    while reached < range.end && leave.is_none() {
+    let mut end = End::None;
+    while reached < range.end && matches!(end, End::None) {
         let event = match events.next().await {
             Ok(Some(event)) => event,
-            Ok(None) => return Err(Leave::Failed(ended())),
+            Ok(None) => return Err(Leave::Failed(over())),
             Err(error) => return Err(Leave::Failed(error.into())),
         };
         match event {
@@ -90,7 +138,7 @@ async fn paint_replay(
                 bytes.clear();
                 (is_whole, reached) = (false, to);
             }
-            event => leave = leave_for(&event),
+            event => end = end_of(&event),
         }
     }
     let begin = if is_whole { 0 } else { line_start(&bytes).unwrap_or(0) };
@@ -107,7 +155,7 @@ async fn paint_replay(
         filter.expect(tty.cursor_queries() + u32::from(!is_asking), Instant::now());
     }
     stage.replayed.notify_one();
-    Ok(leave)
+    Ok(end)
 }
 
 /// Where the first line begins that is there from its beginning.

@@ -1,6 +1,6 @@
 //! `taut attach`, and `taut` alone.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Client, LogRange, SessionStatus, SpawnRequest,
-    protocol::{ErrorCode, SessionState, SpawnFlags, View},
+    protocol::{Delivery, ErrorCode, SessionState, SpawnFlags, View},
 };
 
 /// The session of bare `taut`.
@@ -47,9 +47,33 @@ pub(crate) struct AttachArguments {
     /// Detach everybody else
     #[arg(short, long)]
     detach_others: bool,
+    /// What becomes of output while this terminal is slow
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    delivery: DeliveryName,
     /// What detaches: keys as ctrl-p,ctrl-q, or none
     #[arg(long, value_name = "KEYS", default_value = "ctrl-\\", value_parser = parse_detach_keys)]
     detach_keys: DetachKeys,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum DeliveryName {
+    /// It waits, and the program with it, up to 2 s
+    #[default]
+    Lossless,
+    /// It is skipped, and the newest screen shown
+    Screen,
+    /// It is skipped, as far as the log does not reach
+    Log,
+}
+
+impl From<DeliveryName> for Delivery {
+    fn from(name: DeliveryName) -> Self {
+        match name {
+            DeliveryName::Lossless => Self::Lossless,
+            DeliveryName::Screen => Self::Screen,
+            DeliveryName::Log => Self::Log,
+        }
+    }
 }
 
 pub(crate) async fn perform(context: &Context, arguments: AttachArguments) -> Outcome {
@@ -58,6 +82,7 @@ pub(crate) async fn perform(context: &Context, arguments: AttachArguments) -> Ou
         keys: arguments.detach_keys,
         is_read_only: arguments.read_only,
         is_alone: arguments.detach_others,
+        delivery: arguments.delivery.into(),
         ..AttachHow::default()
     };
     if !arguments.create {
@@ -93,12 +118,12 @@ async fn create_or_join(context: &Context, name: &str, how: AttachHow) -> Outcom
     let tty = attach::open_terminal()?;
     let flags = SpawnFlags::IF_ABSENT | SpawnFlags::EPHEMERAL;
     let request = SpawnOptions::default().request(name.into(), Vec::new())?;
-    let request = SpawnRequest { flags, ..request };
+    let request = SpawnRequest { flags: flags | request.flags, ..request };
     // Somebody else may make it first: then all it printed so far is shown.
     let from = old.map_or(0, |status| status.output_offset);
     let options = how.options(tty.size(), View::Offset, from);
     let (spawned, input, events) = client.spawn_attached(&request, &options).await?;
-    Attached::new(spawned.name, input, events).show(context, tty, how).await
+    Attached::new(&client, spawned.name, input, events).show(context, tty, how).await
 }
 
 async fn join(context: &Context, client: &Client, name: &str, how: AttachHow) -> Outcome {
@@ -125,7 +150,7 @@ async fn join_live(
     let options = how.options(tty.size(), View::Offset, from);
     let (input, events) = client.attach(&status.name, &options).await?;
     let has_size = events.attached().size == status.size;
-    let attached = Attached::new(status.name.clone(), input, events);
+    let attached = Attached::new(client, status.name.clone(), input, events);
     attached.with_replay(from..end).with_old_size(has_size).show(context, tty, how).await
 }
 

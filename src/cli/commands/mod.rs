@@ -67,6 +67,7 @@ async fn perform_as_client(context: &Context, command: Option<Command>) -> Outco
         Command::Rename(arguments) => rename::perform(context, arguments).await,
         Command::Stop(arguments) => stop::perform(context, arguments).await,
         Command::Kill(arguments) => stop::perform_kill(context, arguments).await,
+        Command::Restart(arguments) => stop::perform_restart(context, arguments).await,
         Command::Rm(arguments) => rm::perform(context, arguments).await,
         Command::Stats(arguments) => stats::perform(context, arguments).await,
         Command::Ping(arguments) => ping::perform(context, &arguments).await,

@@ -16,7 +16,7 @@ use super::{
     attach::no_terminal,
     spawn_options::{SpawnOptions, parse_log_size},
 };
-use crate::protocol::{SizePolicy, View};
+use crate::protocol::{RestartPolicy, SizePolicy, View};
 
 /// Create a session and print its name
 ///
@@ -41,6 +41,9 @@ pub(crate) struct NewArguments {
     /// Whose window size counts
     #[arg(long, value_name = "POLICY", value_enum)]
     size_policy: Option<PolicyName>,
+    /// When to start the program again after it ended
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t)]
+    restart: RestartName,
     /// Attach at once
     #[arg(long)]
     attach: bool,
@@ -62,6 +65,27 @@ enum PolicyName {
     Fixed,
 }
 
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum RestartName {
+    /// Never
+    #[default]
+    Never,
+    /// Unless it exited with 0
+    OnFailure,
+    /// Always
+    Always,
+}
+
+impl From<RestartName> for RestartPolicy {
+    fn from(name: RestartName) -> Self {
+        match name {
+            RestartName::Never => Self::Never,
+            RestartName::OnFailure => Self::OnFailure,
+            RestartName::Always => Self::Always,
+        }
+    }
+}
+
 impl From<PolicyName> for SizePolicy {
     fn from(name: PolicyName) -> Self {
         match name {
@@ -81,13 +105,16 @@ pub(crate) async fn perform(context: &Context, arguments: NewArguments) -> Outco
     let mut request = arguments.options.request(name, arguments.command)?;
     request.log_size = arguments.log_size.unwrap_or(0);
     request.size_policy = arguments.size_policy.map_or(SizePolicy::Latest, Into::into);
+    request.restart = arguments.restart.into();
     let client = context.connect_or_start().await?;
     if arguments.attach {
         let how = AttachHow { keys: arguments.detach_keys, ..AttachHow::default() };
         let tty = attach::open_terminal()?;
         let options = how.options(tty.size(), View::None, 0);
         let (spawned, input, events) = client.spawn_attached(&request, &options).await?;
-        return attach::Attached::new(spawned.name, input, events).show(context, tty, how).await;
+        return attach::Attached::new(&client, spawned.name, input, events)
+            .show(context, tty, how)
+            .await;
     }
     let spawned = client.spawn(&request).await?;
     if context.is_json {

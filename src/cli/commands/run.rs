@@ -66,12 +66,11 @@ const END_OF_FILE: u8 = 0x04;
 pub(crate) async fn perform(context: &Context, arguments: RunArguments) -> Outcome {
     let name = arguments.name.map(check_name).transpose()?;
     let is_terminal = Tty::is_there();
-    let mut flags = SpawnFlags::EPHEMERAL;
+    let mut request = arguments.options.request(String::new(), arguments.command)?;
+    request.flags |= SpawnFlags::EPHEMERAL;
     if !is_terminal {
-        flags |= SpawnFlags::RAW;
+        request.flags |= SpawnFlags::RAW;
     }
-    let request = arguments.options.request(String::new(), arguments.command)?;
-    let mut request = SpawnRequest { flags, ..request };
     let is_shown = rustix::termios::isatty(rustix::stdio::stdout());
     if !is_shown && !arguments.options.has_size() {
         request.size = WindowSize::cells(80, 24);
@@ -86,7 +85,7 @@ pub(crate) async fn perform(context: &Context, arguments: RunArguments) -> Outco
     let name = session.name;
     let shown = async {
         if is_terminal {
-            let attached = Attached::new(name.clone(), input, events);
+            let attached = Attached::new(&client, name.clone(), input, events);
             let outcome = attached.show(context, attach::open_terminal()?, how).await;
             return outcome.map_err(|failure| failure.with_exit(exit_code::RUN_FAILED));
         }

@@ -8,11 +8,14 @@ use super::super::{
     context::own_variables,
     failure::{Failure, exit_code},
     text::{
-        child_env::{EnvSetting, child_environment, parse_env_setting},
+        child_env::{EnvSetting, child_environment, clean_environment, parse_env_setting},
         window_size::parse_window_size,
     },
 };
-use crate::{SpawnRequest, protocol::WindowSize};
+use crate::{
+    SpawnRequest,
+    protocol::{SpawnFlags, WindowSize},
+};
 
 /// How a program is started.
 #[derive(Debug, Default, Args)]
@@ -24,6 +27,9 @@ pub(crate) struct SpawnOptions {
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     #[arg(value_parser = OsStringValueParser::new().try_map(|text| parse_env_setting(&text)))]
     env: Vec<EnvSetting>,
+    /// Start from the daemon's basic variables and --env alone, not from this environment
+    #[arg(long)]
+    clean_env: bool,
     /// The window's size [default: that of this terminal, else 80x24]
     #[arg(long, value_name = "COLSxROWS", value_parser = parse_window_size)]
     size: Option<WindowSize>,
@@ -43,10 +49,16 @@ impl SpawnOptions {
             (_, Ok(current)) => current,
             (_, Err(error)) => return Err(Failure::system("find the current directory", &error)),
         };
+        let own = own_variables();
+        let env = match self.clean_env {
+            true => clean_environment(&own, &self.env),
+            false => child_environment(&own, &self.env),
+        };
         Ok(SpawnRequest {
             name,
             argv,
-            env: child_environment(&own_variables(), &self.env),
+            env,
+            flags: if self.clean_env { SpawnFlags::CLEAN_ENV } else { 0 },
             cwd,
             size: self.size.unwrap_or_else(terminal_size),
             ..SpawnRequest::default()

@@ -1,4 +1,4 @@
-//! `taut stop` and `taut kill`: the end of sessions' programs.
+//! `taut stop`, `taut kill` and `taut restart`: the end of sessions' programs.
 
 use std::time::Duration;
 
@@ -48,6 +48,32 @@ pub(crate) struct KillArguments {
     /// All of them
     #[arg(long)]
     all: bool,
+}
+
+/// End the programs of sessions and start them again
+///
+/// With the command, environment and directory they were started with. Who is attached stays
+/// attached; input that was not yet written is not typed into the new program.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Example:\n  taut restart build\n  taut restart --all -t 30s -s TERM"
+)]
+pub(crate) struct RestartArguments {
+    #[command(flatten)]
+    stop: StopArguments,
+}
+
+pub(crate) async fn perform_restart(context: &Context, arguments: RestartArguments) -> Outcome {
+    let StopArguments { names, all, time, signal } = arguments.stop;
+    let names = names.into_iter().map(check_name).collect::<Result<Vec<_>, _>>()?;
+    let client = context.connect().await?;
+    let names = if all { names_where(&client, |_| true).await? } else { names };
+    let restart = |name: String| {
+        let client = client.clone();
+        async move { client.restart(&name, signal, time).await.map_err(Failure::from) }
+    };
+    Ok(for_each(context, "restart", &names, restart).await)
 }
 
 pub(crate) async fn perform(context: &Context, arguments: StopArguments) -> Outcome {

@@ -50,17 +50,49 @@ pub(crate) fn child_environment(own: &Variables, settings: &[EnvSetting]) -> Var
     if !env.iter().any(|(name, value)| name == "TERM" && !value.is_empty()) {
         set(&mut env, "TERM".into(), TERM_DEFAULT.into());
     }
+    apply(&mut env, own, settings);
+    env
+}
+
+/// The settings alone, and the terminal's kind: the daemon adds its own basic variables.
+pub(crate) fn clean_environment(own: &Variables, settings: &[EnvSetting]) -> Variables {
+    let is_term = |(name, value): &&(OsString, OsString)| name == "TERM" && !value.is_empty();
+    let mut env: Variables = own.iter().filter(is_term).cloned().collect();
+    apply(&mut env, own, settings);
+    env
+}
+
+fn apply(env: &mut Variables, own: &Variables, settings: &[EnvSetting]) {
     for setting in settings {
         match setting {
-            EnvSetting::Set(name, value) => set(&mut env, name.clone(), value.clone()),
+            EnvSetting::Set(name, value) => set(env, name.clone(), value.clone()),
             EnvSetting::PassOn(name) => {
                 if let Some((name, value)) = own.iter().find(|(known, _)| known == name) {
-                    set(&mut env, name.clone(), value.clone());
+                    set(env, name.clone(), value.clone());
                 }
             }
         }
     }
-    env
+}
+
+/// What tells where a user sits: new with each login, and wrong in a session that outlives it.
+const SEAT: [&str; 10] = [
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "KRB5CCNAME",
+    "SSH_AGENT_PID",
+    "SSH_AUTH_SOCK",
+    "SSH_CONNECTION",
+    "SSH_TTY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "XDG_SESSION_ID",
+];
+
+/// What of the client's environment a session takes over when the client attaches, for children
+/// started later.
+pub(crate) fn session_variables(own: &Variables) -> Variables {
+    own.iter().filter(|(name, _)| SEAT.iter().any(|known| name == known)).cloned().collect()
 }
 
 /// What of the client's environment a daemon it starts is given: nothing that belongs to one

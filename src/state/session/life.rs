@@ -29,12 +29,13 @@ impl<H> Session<H> {
     /// # Panics
     ///
     /// If a child runs already.
-    pub fn handle_started(&mut self, epoch: u64, pid: u32) {
+    pub fn handle_started(&mut self, epoch: u64, pid: u32, now: Instant) {
         assert!(!self.is_live(), "one child at a time");
         if let Some(turn) = self.turns.back_mut() {
             turn.next = Some(Start { epoch, pid });
         }
         self.state = SessionState::Running;
+        self.restarts.handle_started(now);
         self.epoch = epoch;
         self.pid = pid;
         self.exit = None;
@@ -51,10 +52,13 @@ impl<H> Session<H> {
         }
     }
 
-    /// The child was asked to end.
+    /// The child was asked to end, and no other to be started.
     pub fn handle_stopping(&mut self) {
-        if self.state == SessionState::Running {
-            self.state = SessionState::Stopping;
+        self.cancel_restart();
+        match self.state {
+            SessionState::Running => self.state = SessionState::Stopping,
+            SessionState::Waiting => self.handle_no_more(),
+            _ => {}
         }
     }
 
@@ -62,20 +66,22 @@ impl<H> Session<H> {
     pub fn handle_exit(&mut self, exit: Exit, now: Instant) {
         self.exit = Some(exit);
         self.grace_until = Some(now + EXIT_GRACE);
-        self.finish_if_drained();
+        self.finish_if_drained(now);
     }
 
     /// The terminal has nothing more to read, and never will.
-    pub fn handle_output_end(&mut self) {
+    pub fn handle_output_end(&mut self, now: Instant) {
         self.is_output_ended = true;
-        self.finish_if_drained();
+        self.finish_if_drained(now);
     }
 
-    fn finish_if_drained(&mut self) {
+    fn finish_if_drained(&mut self, now: Instant) {
         let Some(exit) = self.exit.filter(|_| self.is_output_ended && self.is_live()) else {
             return;
         };
-        self.state = SessionState::Exited;
+        let is_stopping = self.state == SessionState::Stopping;
+        let goes_on = self.restarts.handle_ended(exit, is_stopping, now);
+        self.state = if goes_on { SessionState::Waiting } else { SessionState::Exited };
         self.grace_until = None;
         if self.turns.len() == TURNS_MAX {
             self.turns.pop_front();
@@ -83,7 +89,7 @@ impl<H> Session<H> {
         }
         let turn = Turn { epoch: self.epoch, offset: self.log.end(), exit, next: None };
         self.turns.push_back(turn);
-        if self.is_ephemeral {
+        if self.is_ephemeral && !goes_on {
             for attachment in &mut self.attachments {
                 attachment.ended.get_or_insert(DetachReason::Ended);
             }

@@ -7,8 +7,10 @@
 
 mod attachment;
 mod cursor;
+mod error;
 mod input;
 mod life;
+mod restart;
 mod size;
 
 use std::{
@@ -17,14 +19,17 @@ use std::{
 };
 
 use tautline_protocol::{
-    AttachTerms, DetachReason, ExitKind, SessionState, SizePolicy, View, WindowSize,
+    AttachTerms, DetachReason, ExitKind, RestartPolicy, SessionState, SizePolicy, View, WindowSize,
 };
 
 pub use attachment::{Attachment, AttachmentId, ClientId};
 pub use cursor::{Cursor, Send};
+pub use error::{AttachError, ConsumedAhead};
 use input::Ledger;
 pub use input::LedgerId;
 use life::Turn;
+use restart::Restarts;
+pub use restart::{RESTART_DELAY, RESTART_DELAY_MAX, RUN_SOUND};
 
 use super::SessionLog;
 use crate::limits::LEDGERS_MAX;
@@ -51,6 +56,8 @@ pub struct SessionTerms {
     pub size_policy: SizePolicy,
     /// Forgotten when its child has ended and everyone attached knows.
     pub is_ephemeral: bool,
+    /// What happens when the child ends.
+    pub restart: RestartPolicy,
 }
 
 /// How long output may go on after the child's exit: what is left in the terminal, not what
@@ -86,32 +93,7 @@ pub struct Session<H> {
     size_number: u64,
     size_policy: SizePolicy,
     is_ephemeral: bool,
-}
-
-/// Why nobody was attached.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AttachError {
-    /// The client knows another epoch.
-    #[error("the session's epoch is {current:016x}")]
-    EpochChanged {
-        /// The epoch that runs, or ran last.
-        current: u64,
-    },
-    /// So many clients typed into the session that no more can be kept count of.
-    #[error("the session keeps count of the input of {limit} clients already")]
-    TooManyClients {
-        /// How many.
-        limit: usize,
-    },
-    /// The client asks to go on at an offset that was never reached.
-    #[error("output offset {asked} was never reached; the end is {end}")]
-    FutureOffset {
-        /// The offset asked for.
-        asked: u64,
-        /// The offset of what will be printed next.
-        end: u64,
-    },
+    restarts: Restarts,
 }
 
 impl<H> Session<H> {
@@ -137,6 +119,7 @@ impl<H> Session<H> {
             size_number: 0,
             size_policy: terms.size_policy,
             is_ephemeral: terms.is_ephemeral,
+            restarts: Restarts::new(terms.restart),
         }
     }
 
@@ -151,14 +134,15 @@ impl<H> Session<H> {
                 // Whoever holds the child, until now at least, also holds its last words.
                 self.grace_until = Some(now + EXIT_GRACE);
             } else {
-                self.handle_output_end();
+                self.handle_output_end(now);
             }
         }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if ever.
     pub fn deadline(&self) -> Option<Instant> {
-        self.attachments.iter().filter_map(Attachment::deadline).chain(self.grace_until).min()
+        let deadlines = self.attachments.iter().filter_map(Attachment::deadline);
+        deadlines.chain(self.grace_until).chain(self.restarts.due).min()
     }
 
     /// Joins a client to the session.
@@ -357,6 +341,11 @@ impl<H> Session<H> {
         matches!(self.state, SessionState::Running | SessionState::Stopping)
     }
 
+    /// Whether no child runs and none will be started.
+    pub fn is_over(&self) -> bool {
+        self.state == SessionState::Exited
+    }
+
     /// Whether the session can be forgotten: it was made for one child, that ended, and nobody is
     /// attached any more.
     pub fn is_finished(&self) -> bool {
@@ -378,11 +367,6 @@ impl<H> Session<H> {
         }
     }
 }
-
-/// More output was claimed consumed than was sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("more output was claimed consumed than was sent")]
-pub struct ConsumedAhead;
 
 #[cfg(test)]
 #[path = "session_tests.rs"]

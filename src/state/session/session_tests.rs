@@ -22,9 +22,11 @@ impl Harness {
             size: WindowSize::cells(80, 24),
             size_policy: SizePolicy::Latest,
             is_ephemeral: false,
+            restart: RestartPolicy::Never,
         });
-        session.handle_started(77, 1234);
-        Self { session, now: Instant::now() }
+        let now = Instant::now();
+        session.handle_started(77, 1234, now);
+        Self { session, now }
     }
 
     fn ephemeral() -> Self {
@@ -71,7 +73,7 @@ impl Harness {
 
     fn exit(&mut self) {
         self.session.handle_exit(EXITED, self.now);
-        self.session.handle_output_end();
+        self.session.handle_output_end(self.now);
     }
 }
 
@@ -202,7 +204,7 @@ fn exit_is_told_once_after_the_last_byte() {
     harness.session.handle_exit(EXITED, harness.now);
     harness.print(30_000);
     assert_eq!(output_bytes(&harness.send_all(id)), 20_000);
-    harness.session.handle_output_end();
+    harness.session.handle_output_end(harness.now);
     assert_eq!(harness.send_all(id), [], "no credit, no exit");
     harness.session.handle_consumed(id, 20_000).unwrap();
     let sends = harness.send_all(id);
@@ -237,7 +239,7 @@ fn what_a_child_left_in_the_terminal_is_taken_in_whoever_held_it() {
     assert_eq!(harness.print(1), 0, "it is held");
     harness.session.handle_exit(EXITED, harness.now);
     assert_eq!(harness.print(4_000), 4_000);
-    harness.session.handle_output_end();
+    harness.session.handle_output_end(harness.now);
     assert_eq!(output_bytes(&harness.send_all(id)), 20_000);
     harness.session.handle_consumed(id, 20_000).unwrap();
     let sends = harness.send_all(id);
@@ -257,7 +259,7 @@ fn the_grace_after_an_exit_does_not_cut_what_the_log_has_no_room_for() {
     harness.send_all(id);
     harness.session.handle_consumed(id, 20_000).unwrap();
     assert_eq!(harness.print(200_000), 20_000);
-    harness.session.handle_output_end();
+    harness.session.handle_output_end(harness.now);
     assert!(!harness.session.is_live());
 }
 
@@ -267,7 +269,7 @@ fn a_restart_is_told_between_the_two_children_even_to_those_behind() {
     let id = harness.attach(ALICE, terms(Delivery::Log));
     harness.print(20_500);
     harness.exit();
-    harness.session.handle_started(78, 1235);
+    harness.session.handle_started(78, 1235, harness.now);
     harness.print(40);
     assert_eq!(output_bytes(&harness.send_all(id)), 20_000);
     harness.session.handle_consumed(id, 20_000).unwrap();
@@ -382,7 +384,7 @@ fn a_new_child_starts_input_at_zero_and_ignores_the_old_writer() {
     let id = harness.attach(ALICE, terms(Delivery::Log));
     let (_, old) = harness.session.handle_input(id, 0, 0, 60).unwrap();
     harness.exit();
-    harness.session.handle_started(78, 1235);
+    harness.session.handle_started(78, 1235, harness.now);
     harness.session.handle_applied(old, 60, harness.now);
     let marks = harness.session.marks(ALICE).unwrap();
     assert_eq!((marks.accepted(), marks.applied()), (0, 0));
@@ -395,7 +397,7 @@ fn input_meant_for_a_child_that_was_replaced_is_dropped() {
     let id = harness.attach(ALICE, terms(Delivery::Log));
     harness.session.handle_input(id, 0, 0, 60).unwrap();
     harness.exit();
-    harness.session.handle_started(78, 1235);
+    harness.session.handle_started(78, 1235, harness.now);
     let (verdict, _) = harness.session.handle_input(id, 0, 60, 10).unwrap();
     assert_eq!(verdict, InputVerdict::Stale, "it was in flight over the restart");
     let (verdict, _) = harness.session.handle_input(id, 0, 0, 10).unwrap();
@@ -554,7 +556,7 @@ fn whoever_is_too_far_behind_to_be_told_all_ends_is_told_each_once_and_may_type(
     for epoch in 78..=last {
         harness.print(1);
         harness.exit();
-        harness.session.handle_started(epoch, 1);
+        harness.session.handle_started(epoch, 1, harness.now);
     }
     let ended =
         |send: &Send| if let Send::Exited { epoch, .. } = send { Some(*epoch) } else { None };
@@ -564,4 +566,99 @@ fn whoever_is_too_far_behind_to_be_told_all_ends_is_told_each_once_and_may_type(
     assert_eq!(output_bytes(&sends) as u64, last - 77);
     let (verdict, _) = harness.session.handle_input(id, TURNS_MAX as u16, 0, 1).unwrap();
     assert_eq!(verdict, InputVerdict::Accept { skip: 0 }, "it counts what it was told");
+}
+
+#[test]
+fn a_child_that_fails_is_started_again_later_and_later() {
+    let mut harness = Harness::started();
+    harness.session.set_restart_policy(RestartPolicy::OnFailure);
+    let mut waits = Vec::new();
+    for epoch in 100..112 {
+        harness.exit();
+        assert_eq!(harness.session.state(), SessionState::Waiting);
+        assert!(!harness.session.is_restart_due(harness.now));
+        let due = harness.session.deadline().unwrap();
+        waits.push(due.duration_since(harness.now));
+        harness.now = due;
+        assert!(harness.session.is_restart_due(harness.now));
+        harness.session.handle_started(epoch, 1, harness.now);
+        assert_eq!(harness.session.deadline(), None);
+    }
+    assert_eq!(waits[0], RESTART_DELAY);
+    assert_eq!(waits[1], RESTART_DELAY * 2);
+    assert_eq!(*waits.last().unwrap(), RESTART_DELAY_MAX);
+    harness.now += RUN_SOUND;
+    harness.exit();
+    let due = harness.session.deadline().unwrap();
+    assert_eq!(due.duration_since(harness.now), RESTART_DELAY, "it did well before it failed");
+}
+
+#[test]
+fn a_child_that_succeeds_is_started_again_only_if_always() {
+    let success = Exit { kind: ExitKind::Code, value: 0 };
+    for (policy, state) in [
+        (RestartPolicy::Never, SessionState::Exited),
+        (RestartPolicy::OnFailure, SessionState::Exited),
+        (RestartPolicy::Always, SessionState::Waiting),
+    ] {
+        let mut harness = Harness::started();
+        harness.session.set_restart_policy(policy);
+        harness.session.handle_exit(success, harness.now);
+        harness.session.handle_output_end(harness.now);
+        assert_eq!(harness.session.state(), state, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_child_that_was_stopped_stays_ended() {
+    let mut harness = Harness::started();
+    harness.session.set_restart_policy(RestartPolicy::Always);
+    harness.session.handle_stopping();
+    harness.exit();
+    assert_eq!(harness.session.state(), SessionState::Exited);
+}
+
+#[test]
+fn stopping_while_the_next_child_is_awaited_ends_the_wait_for_those_attached() {
+    let mut harness = Harness::started();
+    harness.session.set_restart_policy(RestartPolicy::Always);
+    let alice = harness.attach(ALICE, terms(Delivery::Lossless));
+    harness.exit();
+    let told = harness.send_all(alice);
+    assert!(matches!(told[..], [Send::Exited { .. }]), "{told:?}");
+    harness.session.handle_stopping();
+    assert_eq!(harness.session.deadline(), None);
+    let told = harness.send_all(alice);
+    assert!(matches!(told[..], [Send::Detached { reason: DetachReason::Ended, .. }]), "{told:?}");
+}
+
+#[test]
+fn a_restart_that_was_asked_for_comes_at_once_and_whatever_the_policy() {
+    let mut harness = Harness::ephemeral();
+    let alice = harness.attach(ALICE, terms(Delivery::Lossless));
+    harness.session.handle_restart_asked(harness.now);
+    assert_eq!(harness.session.state(), SessionState::Stopping);
+    harness.exit();
+    assert!(harness.session.is_restart_due(harness.now));
+    harness.session.handle_started(78, 2, harness.now);
+    let told = harness.send_all(alice);
+    assert!(matches!(told[..], [Send::Exited { .. }, Send::Started { epoch: 78, .. }]), "{told:?}");
+    harness.exit();
+    assert_eq!(harness.session.state(), SessionState::Exited, "it was asked for once");
+}
+
+#[test]
+fn a_child_that_cannot_be_started_is_tried_again_only_if_the_policy_says_so() {
+    for (policy, state) in [
+        (RestartPolicy::Never, SessionState::Exited),
+        (RestartPolicy::Always, SessionState::Waiting),
+    ] {
+        let mut harness = Harness::started();
+        harness.exit();
+        harness.session.set_restart_policy(policy);
+        harness.session.handle_restart_asked(harness.now);
+        harness.session.handle_start_failed(harness.now);
+        assert_eq!(harness.session.state(), state, "{policy:?}");
+        assert!(!harness.session.is_restart_due(harness.now));
+    }
 }

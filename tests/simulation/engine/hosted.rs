@@ -166,7 +166,7 @@ impl Hosted {
         let epoch = epoch(self.index, self.generation);
         let pid = 1000 + self.generation as u32;
         moment.note("start", [self.index as u64, epoch, self.session.log().end()]);
-        self.session.handle_started(epoch, pid);
+        self.session.handle_started(epoch, pid, moment.now);
         terminal.start(epoch, self.session.log().end(), self.session.size(), moment);
     }
 
@@ -187,7 +187,7 @@ impl Hosted {
             Flow::Blocked => return false,
             Flow::Ended => {
                 self.is_output_over = true;
-                self.session.handle_output_end();
+                self.session.handle_output_end(moment.now);
             }
         }
         true
