@@ -70,6 +70,8 @@ pub mod pty;
 pub mod state;
 #[cfg(unix)]
 mod sys;
+#[cfg(unix)]
+pub mod trace;
 pub mod transport;
 
 #[cfg(unix)]

@@ -14,8 +14,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use fixture::{TestServer, attached_ready, raw_script, within};
-use tautline::{Client, Event, Events, Input, protocol::WindowSize};
+use fixture::{TestDir, TestServer, attached_ready, raw_script, within};
+use tautline::{Client, Event, Events, Input, protocol::WindowSize, trace::FrameTrace};
 
 struct Counting;
 
@@ -91,15 +91,28 @@ async fn measure(client: &Client, input: &Input, events: &mut Events) -> Vec<(St
     found
 }
 
+/// The same while every frame is recorded.
+async fn measure_traced() -> Vec<(String, f64)> {
+    let directory = TestDir::new();
+    let trace = FrameTrace::open(directory.path().join("trace")).unwrap();
+    let server = TestServer::with(|config| config.trace = Some(trace.clone()));
+    let client = server.client().await;
+    let (input, mut events) = attached_ready(&client, &raw_script("echo", "exec cat")).await;
+    let found = measure(&client, &input, &mut events).await;
+    assert!(trace.end().is_none(), "it was recorded to the end");
+    found.into_iter().map(|(what, count)| (format!("{what}, traced"), count)).collect()
+}
+
 #[tokio::test]
 async fn handling_a_message_allocates_nothing() {
     IS_TEST.set(true);
     let server = TestServer::start();
     let client = server.client().await;
     let (input, mut events) = attached_ready(&client, &raw_script("echo", "exec cat")).await;
-    let found = measure(&client, &input, &mut events).await;
+    let mut found = measure(&client, &input, &mut events).await;
     let listing = async || drop(within(client.sessions()).await.unwrap());
     assert!(allocations(10, listing).await > 0.0, "the counter counts: a list is allocated");
+    found.extend(measure_traced().await);
     for (what, count) in &found {
         println!("{what}: {count} allocations");
     }

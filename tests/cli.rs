@@ -17,3 +17,5 @@ mod running;
 mod screen;
 #[path = "cli/sessions.rs"]
 mod sessions;
+#[path = "cli/tracing.rs"]
+mod tracing;

@@ -93,6 +93,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "kill-server")]
     Shutdown(commands::shutdown::ShutdownArguments),
     Version(commands::version::VersionArguments),
+    Debug(commands::debug::DebugArguments),
 }
 
 impl Command {
@@ -120,6 +121,7 @@ impl Command {
             Self::Serve(_) => "serve",
             Self::Shutdown(_) => "shutdown",
             Self::Version(_) => "version",
+            Self::Debug(_) => "debug frames",
         }
     }
 }
@@ -135,9 +137,14 @@ mod tests {
         let mut command = Arguments::command();
         command.clone().debug_assert();
         command.build();
+        assert_examples(&command);
+    }
+
+    fn assert_examples(command: &clap::Command) {
         for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
             let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(after.contains("Example"), "{} has no example", command.get_name());
+            assert_examples(command);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Instant,
 };
 
@@ -15,7 +16,7 @@ use super::{
     text::{child_env::Variables, escape::escaped},
 };
 use crate::{
-    Client, ClientConfig, default_socket_path, protocol::is_session_name,
+    Client, ClientConfig, default_socket_path, protocol::is_session_name, trace::FrameTrace,
     transport::socket_path_for,
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) is_verbose: bool,
     policy: DaemonPolicy,
     own_session: Option<String>,
+    trace: OnceLock<FrameTrace>,
 }
 
 impl Context {
@@ -55,6 +57,7 @@ impl Context {
             is_verbose: arguments.verbose > 0,
             policy: arguments.daemon,
             own_session,
+            trace: OnceLock::new(),
         })
     }
 
@@ -72,7 +75,32 @@ impl Context {
 
     /// Connects to the daemon; starts none.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        Ok(Client::connect(&self.socket, ClientConfig::default()).await?)
+        Ok(Client::connect(&self.socket, self.client_config()?).await?)
+    }
+
+    /// How we are as a client.
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, Failure> {
+        Ok(ClientConfig { trace: self.trace()?, ..ClientConfig::default() })
+    }
+
+    /// Where frames are recorded: the file that TAUT_TRACE names, opened when it is first needed.
+    pub(crate) fn trace(&self) -> Result<Option<FrameTrace>, Failure> {
+        let Some(path) = env::var_os("TAUT_TRACE").filter(|path| !path.is_empty()) else {
+            return Ok(None);
+        };
+        if self.trace.get().is_none() {
+            let trace = FrameTrace::open(path)?;
+            // Only this thread opens it.
+            self.trace.set(trace).ok();
+        }
+        Ok(self.trace.get().cloned())
+    }
+
+    /// Says so if a trace ended before we did.
+    pub(crate) fn report_trace_end(&self) {
+        if let Some(end) = self.trace.get().and_then(FrameTrace::end) {
+            write_error(&format!("taut: {}\n", escaped(end.to_string().as_bytes())));
+        }
     }
 
     /// Connects to the daemon, and starts one if none runs and that is allowed.

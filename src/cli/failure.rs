@@ -6,7 +6,10 @@ use serde_json::json;
 use tautline_protocol::{CloseReason, ErrorClass, ErrorCode, Refusal};
 
 use super::text::escape::escaped;
-use crate::{ConnectFailure, EngineError, RecvError, RequestError, transport::ConnectError};
+use crate::{
+    ConnectFailure, EngineError, RecvError, RequestError, trace::TraceError,
+    transport::ConnectError,
+};
 
 /// Exit codes; `docs` and scripts rely on them.
 pub(crate) mod exit_code {
@@ -192,6 +195,16 @@ impl From<ConnectFailure> for Failure {
             }
             failure => Self::new(exit_code::FAILURE, "protocol", failure),
         }
+    }
+}
+
+impl From<TraceError> for Failure {
+    fn from(error: TraceError) -> Self {
+        let hint = match error {
+            TraceError::Exposed { .. } => "chmod 600 it, or let TAUT_TRACE name a new file",
+            _ => "TAUT_TRACE names the file that frames are recorded in; unset it to record none",
+        };
+        Self::new(exit_code::FAILURE, "trace", error).with_hint(hint)
     }
 }
 

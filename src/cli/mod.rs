@@ -2,8 +2,8 @@
 //!
 //! `arguments` says what can be asked, `commands` does it, one file each; `attach` is the
 //! interactive part, `terminal` and `keys` what it needs of the user's terminal; `daemon` starts
-//! one when none runs; `text` reads and writes what people do. Errors are `failure`, and end in
-//! one place, here.
+//! one when none runs; `frames` reads frame traces; `text` reads and writes what people do. Errors
+//! are `failure`, and end in one place, here.
 
 mod arguments;
 mod attach;
@@ -11,6 +11,7 @@ mod commands;
 mod context;
 mod daemon;
 mod failure;
+mod frames;
 mod keys;
 mod panics;
 mod standard_input;

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     state::{Link, LinkPolicy, LinkStep},
+    trace::Tap,
     transport::Stream,
 };
 
@@ -51,9 +52,10 @@ impl Line {
     pub(super) async fn open(
         stream: ClientStream,
         hello: &ClientHello,
+        tap: Tap,
     ) -> Result<(Arc<Handle>, EngineHello), ConnectFailure> {
         let waiting = Waiting { next_id: 1, next_attachment: 1, ..Waiting::default() };
-        let outgoing = Outgoing::default();
+        let outgoing = Outgoing::new(tap);
         let line = Arc::new(Self {
             stream,
             outgoing,
@@ -255,7 +257,9 @@ impl Task {
     /// Takes in frames until one is a reply somebody waits for, or there are no more.
     fn take_in(&mut self) -> Result<Option<Reply>, LineEnd> {
         loop {
-            let step = match self.buffer.next_frame() {
+            let received = self.buffer.next_frame();
+            self.line.outgoing.tap.received(&received);
+            let step = match received {
                 Ok(None) => return Ok(None),
                 Ok(Some(frame)) => self.link.handle_frame(frame),
                 Err(error) => self.link.handle_length_error(error),

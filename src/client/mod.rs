@@ -31,7 +31,10 @@ pub use stats::{EngineStats, StatsOptions};
 use connection_task::{Handle, Line};
 use stream::ClientStream;
 
-use crate::transport::{MemoryConnector, UnixTransportStream};
+use crate::{
+    trace::{FrameTrace, Side, Tap},
+    transport::{MemoryConnector, UnixTransportStream},
+};
 
 /// A connection to an engine. Clones share it; it ends when the last one and all attachments are
 /// dropped, or with [`close`](Self::close).
@@ -53,6 +56,8 @@ pub struct ClientConfig {
     pub client_id: [u8; 16],
     /// How long the engine may take to answer the hello. Default 5 s.
     pub hello_timeout: Duration,
+    /// Where every frame that is sent or received is recorded. Default: nowhere.
+    pub trace: Option<FrameTrace>,
 }
 
 impl Default for ClientConfig {
@@ -62,6 +67,7 @@ impl Default for ClientConfig {
             rights: Rights::ALL,
             client_id: crate::sys::random_bytes(),
             hello_timeout: Duration::from_secs(5),
+            trace: None,
         }
     }
 }
@@ -120,7 +126,7 @@ impl Client {
             client_id: config.client_id,
             ..ClientHello::default()
         };
-        let opening = Line::open(stream, &hello);
+        let opening = Line::open(stream, &hello, Tap::new(config.trace.as_ref(), Side::Client));
         let (handle, hello) = tokio::time::timeout(config.hello_timeout, opening)
             .await
             .map_err(|_| ConnectFailure::Timeout)??;

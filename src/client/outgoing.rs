@@ -10,15 +10,17 @@ use tautline_protocol::{
 use tokio::sync::Notify;
 
 use super::stream::ClientStream;
-use crate::transport::Stream;
+use crate::{trace::Tap, transport::Stream};
 
 /// Bytes that the socket did not take yet. Bounded: input by its windows, requests by
 /// [`QUEUE_MAX`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outgoing {
     queue: Mutex<Queue>,
     /// Something was queued: the connection's task waits until the socket takes it.
     pub(super) queued: Notify,
+    /// Where frames of either direction are recorded.
+    pub(super) tap: Tap,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,10 @@ pub(super) enum Unsent {
 }
 
 impl Outgoing {
+    pub(super) fn new(tap: Tap) -> Self {
+        Self { queue: Mutex::default(), queued: Notify::new(), tap }
+    }
+
     /// Sends one message, in as many frames as it needs.
     pub(super) fn send(
         &self,
@@ -73,6 +79,8 @@ impl Outgoing {
         if queue.len() > QUEUE_MAX {
             return Err(Unsent::TooLarge);
         }
+        // Before they can be answered, and in the order of the wire: so here, under the lock.
+        self.tap.sent(bytes);
         let mut written = 0;
         if queue.len() == 0 {
             written = match stream.try_write(&[IoSlice::new(bytes)]) {

@@ -27,7 +27,7 @@ impl Client {
             rights: self.rights,
             ..self.hello()
         };
-        self.outbox.push_bytes(&welcome.encode());
+        self.outbox.push_frame(&welcome.encode());
         Next::Welcome(Features::default())
     }
 
@@ -40,7 +40,7 @@ impl Client {
         };
         let status = refusal.to_wire();
         let hello = EngineHello { version: 0, status, retry_after_ms, ..self.hello() };
-        self.outbox.push_bytes(&hello.encode());
+        self.outbox.push_frame(&hello.encode());
     }
 
     fn hello(&self) -> EngineHello {

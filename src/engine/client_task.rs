@@ -223,7 +223,9 @@ impl<S: Stream> ClientTask<S> {
                 self.hold(received);
                 break;
             }
-            let step = match self.buffer.next_frame() {
+            let next = self.buffer.next_frame();
+            self.client.outbox.tap().received(&next);
+            let step = match next {
                 Ok(Some(frame)) => self.connection.handle_frame(frame, received),
                 Ok(None) => break,
                 Err(error) => self.connection.handle_length_error(error),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{limits, limits::SESSIONS_MAX, state::Deadlines};
+use crate::{limits, limits::SESSIONS_MAX, state::Deadlines, trace::FrameTrace};
 
 /// How an engine behaves. Checked once, when it is bound.
 #[derive(Clone, Debug)]
@@ -33,6 +33,9 @@ pub struct ServerConfig {
     pub plugin_directory: Option<PathBuf>,
     /// Where the socket's lock lives; `None` for the user's state directory.
     pub lock_directory: Option<PathBuf>,
+    /// Where every frame that is sent or received is recorded; `None` for nowhere. Each costs the
+    /// engine's thread a write.
+    pub trace: Option<FrameTrace>,
 }
 
 impl Default for ServerConfig {
@@ -50,6 +53,7 @@ impl Default for ServerConfig {
             shutdown_grace: limits::SHUTDOWN_GRACE,
             plugin_directory: None,
             lock_directory: None,
+            trace: None,
         }
     }
 }

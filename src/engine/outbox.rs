@@ -7,7 +7,7 @@ use tautline_protocol::{
 };
 
 use super::failure::Failure;
-use crate::transport::Stream;
+use crate::{trace::Tap, transport::Stream};
 
 /// Bytes that are on their way out, in order.
 ///
@@ -18,6 +18,8 @@ pub(super) struct Outbox {
     bytes: Box<[u8; FRAME_MAX]>,
     sent: usize,
     filled: usize,
+    /// Where frames of either direction are recorded.
+    tap: Tap,
 }
 
 /// What became of a write.
@@ -30,8 +32,13 @@ pub(super) enum Flushed {
 }
 
 impl Outbox {
-    pub(super) fn new() -> Self {
-        Self { bytes: Box::new([0; FRAME_MAX]), sent: 0, filled: 0 }
+    pub(super) fn new(tap: Tap) -> Self {
+        Self { bytes: Box::new([0; FRAME_MAX]), sent: 0, filled: 0, tap }
+    }
+
+    /// Where frames of this connection are recorded.
+    pub(super) const fn tap(&self) -> &Tap {
+        &self.tap
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -56,7 +63,8 @@ impl Outbox {
     /// If it does not fit; the caller asked for [`room`](Self::room) before.
     pub(super) fn push(&mut self, id: u64, message: impl Vocabulary) -> Result<(), EncodeError> {
         self.compact();
-        self.filled += encode(&mut self.bytes[self.filled..], id, message)?;
+        let size = encode(&mut self.bytes[self.filled..], id, message)?;
+        self.fill(size);
         Ok(())
     }
 
@@ -64,11 +72,23 @@ impl Outbox {
     pub(super) fn push_with(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> usize {
         self.compact();
         let count = write(&mut self.bytes[self.filled..]);
-        self.filled += count;
+        self.fill(count);
         count
     }
 
-    /// Queues raw bytes that are known to fit.
+    /// Queues a frame that is known to fit.
+    pub(super) fn push_frame(&mut self, frame: &[u8]) {
+        self.tap.sent(frame);
+        self.push_bytes(frame);
+    }
+
+    /// So many bytes behind what is queued are whole frames now.
+    fn fill(&mut self, count: usize) {
+        self.tap.sent(&self.bytes[self.filled..self.filled + count]);
+        self.filled += count;
+    }
+
+    /// Queues the rest of a frame that was begun, which is known to fit.
     pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
         self.compact();
         self.bytes[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);

@@ -51,6 +51,11 @@ impl Planned {
     const fn end(&self) -> u64 {
         self.offset + self.len as u64
     }
+
+    fn pieces<'a>(&'a self, core: &'a SessionCore) -> [&'a [u8]; 4] {
+        let (first, second) = core.session.log().read(self.offset, self.len);
+        [&self.head, first, second, &self.tail[..self.tail_len]]
+    }
 }
 
 /// Sends what is next on an attachment; small messages through the outbox, output around it.
@@ -181,6 +186,7 @@ fn write_output<S: Stream>(
             break;
         }
         after = Some(frame.after);
+        outbox.tap().sent_in_pieces(|| frame.pieces(core));
         if left < frame.size() {
             keep_rest(outbox, core, frame, left);
             break;
@@ -232,9 +238,8 @@ fn plan(core: &SessionCore, id: AttachmentId, read_ns: u64) -> SmallVec<[Planned
 
 /// A frame that was begun is finished: what of it was not written goes into the outbox.
 fn keep_rest(outbox: &mut Outbox, core: &SessionCore, frame: &Planned, written: usize) {
-    let (first, second) = core.session.log().read(frame.offset, frame.len);
     let mut skip = written;
-    for part in [&frame.head[..], first, second, &frame.tail[..frame.tail_len]] {
+    for part in frame.pieces(core) {
         let skipped = skip.min(part.len());
         outbox.push_bytes(&part[skipped..]);
         skip -= skipped;

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     state::{AttachmentId, ClientId, Connection},
+    trace::{Side, Tap},
     transport::Stream,
 };
 
@@ -55,10 +56,11 @@ pub(super) struct Attached {
 impl Client {
     pub(super) fn new(engine: Arc<Engine>) -> Self {
         let handle = engine.client_joined();
+        let tap = Tap::new(engine.config.trace.as_ref(), Side::Engine);
         Self {
             engine,
             handle,
-            outbox: Outbox::new(),
+            outbox: Outbox::new(tap),
             id: [0; 16],
             rights: 0,
             attachments: Vec::new(),

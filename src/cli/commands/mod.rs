@@ -1,6 +1,7 @@
 //! What each command takes and does, one file each.
 
 pub(crate) mod attach;
+pub(crate) mod debug;
 pub(crate) mod detach;
 pub(crate) mod logs;
 pub(crate) mod ls;
@@ -41,10 +42,14 @@ pub(crate) fn perform(context: &Context, command: Option<Command>) -> Outcome {
     if let Some(Command::Serve(arguments)) = command {
         return serve::perform(context, &arguments, runtime);
     }
+    if let Some(Command::Debug(arguments)) = command {
+        return debug::perform(context, arguments);
+    }
     let runtime = runtime()?;
     let outcome = runtime.block_on(perform_as_client(context, command));
     // A thread may be waiting for standard input: nobody waits for that.
     runtime.shutdown_background();
+    context.report_trace_end();
     outcome
 }
 
@@ -73,7 +78,7 @@ async fn perform_as_client(context: &Context, command: Option<Command>) -> Outco
         Command::Ping(arguments) => ping::perform(context, &arguments).await,
         Command::Shutdown(arguments) => shutdown::perform(context, &arguments).await,
         Command::Version(arguments) => version::perform(context, &arguments).await,
-        Command::Serve(_) => Err(Failure::usage("serve is no client")),
+        Command::Serve(_) | Command::Debug(_) => Err(Failure::usage("that is no client")),
     }
 }
 

@@ -72,7 +72,8 @@ fn begin(context: &Context, arguments: &ServeArguments) -> Result<Server, Failur
     }
     start_log(context, arguments)?;
     crate::sys::raise_descriptor_limit();
-    Server::bind(&context.socket, ServerConfig::default()).map_err(|error| {
+    let config = ServerConfig { trace: context.trace()?, ..ServerConfig::default() };
+    Server::bind(&context.socket, config).map_err(|error| {
         let why = match std::error::Error::source(&error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),

@@ -8,7 +8,7 @@ use super::super::{
     failure::{Failure, Outcome, exit_code},
 };
 use crate::{
-    ConnectFailure,
+    Client, ConnectFailure,
     protocol::{EngineHello, VERSION},
 };
 
@@ -20,8 +20,7 @@ pub(crate) struct VersionArguments {}
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) async fn perform(context: &Context, _: &VersionArguments) -> Outcome {
-    let hello = match crate::Client::connect(&context.socket, crate::ClientConfig::default()).await
-    {
+    let hello = match Client::connect(&context.socket, context.client_config()?).await {
         Ok(client) => Some(client.hello()),
         Err(ConnectFailure::Refused { hello, .. }) => Some(*hello),
         Err(failure) => match Failure::from(failure) {

@@ -96,13 +96,14 @@ pub(crate) fn session_variables(own: &Variables) -> Variables {
 }
 
 /// What of the client's environment a daemon it starts is given: nothing that belongs to one
-/// session or one terminal.
+/// session, one terminal or one command.
 pub(crate) fn daemon_environment(own: &Variables) -> Variables {
     let names = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ"];
     let is_kept = |name: &OsStr| {
         let name = name.as_bytes();
         let begins = ["LC_", "XDG_", "TAUT_"].iter().any(|it| name.starts_with(it.as_bytes()));
-        (begins || names.iter().any(|it| name == it.as_bytes())) && name != b"TAUT_SESSION"
+        let is_ours_alone = name == b"TAUT_SESSION" || name == b"TAUT_TRACE";
+        (begins || names.iter().any(|it| name == it.as_bytes())) && !is_ours_alone
     };
     own.iter().filter(|(name, _)| is_kept(name)).cloned().collect()
 }
@@ -135,6 +136,7 @@ mod tests {
             ("HOME", "/h"),
             ("TAUT_SESSION", "a"),
             ("TAUT_SOCKET", "s"),
+            ("TAUT_TRACE", "t"),
             ("TMUX", "x"),
             ("TMUX_PANE", "%1"),
             ("STY", "1"),
@@ -179,6 +181,7 @@ mod tests {
             ("LC_ALL", "C"),
             ("XDG_RUNTIME_DIR", "/r"),
             ("TAUT_SESSION", "a"),
+            ("TAUT_TRACE", "t"),
             ("TAUT_CONFIG", "c"),
             ("SECRET", "y"),
         ]);
