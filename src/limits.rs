@@ -54,6 +54,18 @@ pub const BATCH_FRAMES: usize = 8;
 /// How long to stop accepting when descriptors have run out: no spinning, and soon back.
 pub const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// How long to let a change around the socket settle before looking whether it is still there.
+///
+/// Whoever sweeps a directory removes it after its files, and must not find it filled again in
+/// between; and a storm of changes costs ten looks a second at most.
+pub const SOCKET_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// How often to look for the socket where changes are not told, and how often to try to make it
+/// again where that failed.
+///
+/// A look is a dozen system calls at most; a client that finds no socket waits a little longer.
+pub const SOCKET_RETRY: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What a client at the client limit is told to wait before it tries again.
 pub const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 

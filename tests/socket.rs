@@ -123,8 +123,10 @@ async fn a_second_engine_is_refused_and_harms_nothing() {
 async fn an_engine_that_ends_removes_only_its_own_socket() {
     let server = TestServer::start();
     let socket = server.socket.clone();
-    fs::remove_file(&socket).unwrap();
-    fs::write(&socket, "not yours").unwrap();
+    let foreign = server.directory.path().join("foreign");
+    fs::write(&foreign, "not yours").unwrap();
+    // In one step: a socket that is only removed is made again.
+    fs::rename(&foreign, &socket).unwrap();
     let _directory = server.stop().await;
     assert_eq!(fs::read_to_string(&socket).unwrap(), "not yours");
 }

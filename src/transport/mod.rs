@@ -4,8 +4,14 @@
 //! and for tests. The engine is generic over them: one copy of the hot path per transport, no
 //! virtual call in it. `cfg(platform)` appears only here, in `pty` and in `sys`.
 
+#[cfg(unix)]
+mod bind_error;
+#[cfg(unix)]
+mod directory_watch;
 mod memory;
 mod socket_path;
+#[cfg(unix)]
+mod socket_watch;
 #[cfg(unix)]
 mod unix_bind;
 #[cfg(unix)]
@@ -17,10 +23,12 @@ use std::{
     task::{Context, Poll},
 };
 
+#[cfg(unix)]
+pub use bind_error::{BindError, DirectoryError};
 pub use memory::{MemoryConnector, MemoryListener, MemoryStream, memory_transport};
 pub use socket_path::{SocketPathError, default_socket_path, socket_path_for, state_directory};
 #[cfg(unix)]
-pub use unix_bind::{BindError, DirectoryError, UnixTransportListener};
+pub use unix_bind::UnixTransportListener;
 #[cfg(unix)]
 pub use unix_stream::{ConnectError, UnixTransportStream};
 

@@ -1,15 +1,16 @@
 //! Binding the socket so that nobody else's is harmed and nobody else can reach ours.
 //!
-//! In order: verify the directory, take the lock, ask whether somebody answers at the path, remove
-//! only what is a dead socket of our own, bind with mode 0600 from the first instant.
+//! In order: take the lock, verify the directory, ask whether somebody answers at the path, remove
+//! only what is a dead socket of our own, bind with mode 0600 from the first instant. The lock is
+//! kept; a socket that is swept away is made again by the same rules.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io, mem,
     os::unix::{
         ffi::OsStrExt,
         fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt},
-        net::UnixListener as StdUnixListener,
+        net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
     },
     path::{Path, PathBuf},
 };
@@ -17,12 +18,14 @@ use std::{
 use rustix::{
     fs::{FlockOperation, Mode},
     io::Errno,
-    net::SocketAddrUnix,
+    net::{Shutdown, SocketAddrUnix},
 };
 use tokio::net::UnixListener;
 
 use super::{
     Listener,
+    bind_error::{BindError, DirectoryError},
+    socket_watch::{Found, SocketWatch},
     unix_stream::{CheckError, ConnectError, UnixTransportStream, connect_socket},
 };
 
@@ -36,118 +39,16 @@ pub(super) const PATH_SIZE_MAX: usize = 103;
 /// Clients the system may queue while we are busy; it cuts the number to its own limit.
 const BACKLOG: i32 = 4096;
 
-/// Why nobody listens; nothing was removed or changed then but directories that were made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// A daemon runs there already.
-    #[error("a daemon is already running at {}", path.display())]
-    AlreadyRunning {
-        /// The path asked for.
-        path: PathBuf,
-    },
-    /// The path holds something that is no socket of ours.
-    #[error(
-        "{} is {what}, not a socket of yours; remove it or choose another path",
-        path.display()
-    )]
-    NotOurSocket {
-        /// The path asked for.
-        path: PathBuf,
-        /// What is there.
-        what: &'static str,
-    },
-    /// The directory is not private.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The path is too long for a socket.
-    #[error(
-        "{} is longer than a socket's path may be, {PATH_SIZE_MAX} bytes; choose a shorter one",
-        path.display()
-    )]
-    PathTooLong {
-        /// The path asked for.
-        path: PathBuf,
-    },
-    /// The path has no directory.
-    #[error("{} is not a path a socket can have", path.display())]
-    NoDirectory {
-        /// The path asked for.
-        path: PathBuf,
-    },
-    /// The lock could not be taken for another reason than a daemon holding it.
-    #[error("lock {}", path.display())]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system refused to bind.
-    #[error("bind {}", path.display())]
-    SocketBind {
-        /// The path asked for.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-/// Why a directory may not hold our socket.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DirectoryError {
-    /// It belongs to somebody else.
-    #[error("{} belongs to user {uid}, not to you; choose a directory of your own", path.display())]
-    ForeignOwner {
-        /// The directory.
-        path: PathBuf,
-        /// Whose it is.
-        uid: u32,
-    },
-    /// Others can reach into it.
-    #[error(
-        "{0} has mode {mode:03o}, and others must not reach into it; try: chmod 700 {0}",
-        path.display()
-    )]
-    TooOpen {
-        /// The directory.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// It is a symbolic link, a file, or something else that is no directory.
-    #[error("{} is not a directory of its own (a symbolic link does not count)", path.display())]
-    NotADirectory {
-        /// The path.
-        path: PathBuf,
-    },
-    /// It could not be made or looked at.
-    #[error("directory {}", path.display())]
-    Io {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl DirectoryError {
-    /// Whose the directory is, if that is what is wrong.
-    pub(super) const fn foreign_uid(&self) -> Option<u32> {
-        match self {
-            Self::ForeignOwner { uid, .. } => Some(*uid),
-            _ => None,
-        }
-    }
-}
-
 /// A bound Unix socket, its lock, and the right to remove it.
+///
+/// While [`accept`](Listener::accept) is awaited, a socket that was swept away is made again.
 #[derive(Debug)]
 pub struct UnixTransportListener {
-    listener: UnixListener,
+    bound: BoundSocket,
     path: PathBuf,
-    identity: (u64, u64),
+    /// What was bound before a sweep, until everybody in its queue was let in.
+    swept: Option<StdUnixListener>,
+    watch: SocketWatch,
     _lock: File,
 }
 
@@ -161,45 +62,54 @@ impl UnixTransportListener {
     /// See [`BindError`]: a live daemon is never disturbed, and nothing that is not a dead socket
     /// of ours is ever removed.
     pub fn bind(path: &Path, lock_directory: &Path) -> Result<Self, BindError> {
-        let at = || PathBuf::from(path);
-        let address =
-            SocketAddrUnix::new(path).map_err(|_| BindError::PathTooLong { path: at() })?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.ok_or_else(|| BindError::NoDirectory { path: at() })?;
-        make_private_directory(parent)?;
+        socket_address(path)?;
+        socket_directory(path)?;
         make_private_directory(lock_directory)?;
         let lock = take_lock(path, &lock_path(path, lock_directory))?;
-        remove_dead_socket(path)?;
-        let bind = || -> io::Result<(UnixListener, (u64, u64))> {
-            let socket = crate::sys::unix_socket()?;
-            // The mode of the file that `bind` makes is that of the socket: never wider, not even
-            // for an instant, and without touching the process's umask.
-            rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-            rustix::net::bind(&socket, &address)?;
-            tighten(path)?;
-            rustix::net::listen(&socket, BACKLOG)?;
-            let metadata = fs::symlink_metadata(path)?;
-            let listener = StdUnixListener::from(socket);
-            listener.set_nonblocking(true)?;
-            let listener = UnixListener::from_std(listener)?;
-            Ok((listener, (metadata.dev(), metadata.ino())))
-        };
-        let (listener, identity) =
-            bind().map_err(|source| BindError::SocketBind { path: at(), source })?;
-        Ok(Self { listener, path: at(), identity, _lock: lock })
+        let bound = BoundSocket::bind(path)?;
+        let watch = SocketWatch::new();
+        let mut listener = Self { bound, path: path.into(), swept: None, watch, _lock: lock };
+        listener.look_after_socket();
+        Ok(listener)
     }
 
     /// Where it listens.
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Makes the socket again if it is gone, and sees to it that the next sweep is noticed.
+    fn look_after_socket(&mut self) {
+        let Self { bound, path, swept, watch, .. } = self;
+        watch.look(path, || {
+            if bound.is_at(path) {
+                return Ok(Found::InPlace);
+            }
+            let gone = mem::replace(bound, BoundSocket::bind(path)?);
+            *swept = gone.close_to_newcomers();
+            Ok(Found::MadeAgain)
+        });
+    }
+
+    /// The next in the queue of a socket that was swept away; first come, first served.
+    fn accept_swept(&mut self) -> io::Result<Option<StdUnixStream>> {
+        let Some(swept) = &self.swept else {
+            return Ok(None);
+        };
+        match swept.accept() {
+            Ok((stream, _)) => return Ok(Some(stream)),
+            Err(error) if is_passing(&error) => return Err(error),
+            // The queue is empty, and nobody finds the way to it any more.
+            Err(_) => self.swept = None,
+        }
+        Ok(None)
+    }
 }
 
 impl Drop for UnixTransportListener {
-    /// Removes the socket, if it is still the one that was bound.
+    /// Removes the socket, if it is still the one that was bound last.
     fn drop(&mut self) {
-        let ours = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino()) == self.identity;
-        if fs::symlink_metadata(&self.path).is_ok_and(|metadata| ours(&metadata)) {
+        if self.bound.is_at(&self.path) {
             // Nobody is left to be told, and the next daemon copes with a socket that stays.
             let _ = fs::remove_file(&self.path);
         }
@@ -211,14 +121,84 @@ impl Listener for UnixTransportListener {
 
     async fn accept(&mut self) -> io::Result<UnixTransportStream> {
         loop {
-            let (stream, _) = self.listener.accept().await?;
-            match UnixTransportStream::checked(stream.into_std()?) {
+            let stream = match self.accept_swept()? {
+                Some(stream) => stream,
+                None => tokio::select! {
+                    accepted = self.bound.listener.accept() => accepted?.0.into_std()?,
+                    () = self.watch.is_due() => {
+                        self.look_after_socket();
+                        continue;
+                    }
+                },
+            };
+            match UnixTransportStream::checked(stream) {
                 Ok(stream) => return Ok(stream),
                 Err(CheckError::WrongUser(uid)) => tracing::warn!(uid, "refused another user"),
                 Err(CheckError::Io(error)) => return Err(error),
             }
         }
     }
+}
+
+/// A listening socket, and which file is its name.
+#[derive(Debug)]
+struct BoundSocket {
+    listener: UnixListener,
+    /// Device and inode. The socket keeps its inode from being used again while it is open, so no
+    /// other file can ever have this identity, swept or not.
+    identity: (u64, u64),
+}
+
+impl BoundSocket {
+    /// Binds `path`, whose lock we hold.
+    fn bind(path: &Path) -> Result<Self, BindError> {
+        let address = socket_address(path)?;
+        make_private_directory(socket_directory(path)?)?;
+        remove_dead_socket(path)?;
+        let bind = || -> io::Result<Self> {
+            let socket = crate::sys::unix_socket()?;
+            // The mode of the file that `bind` makes is that of the socket: never wider, not even
+            // for an instant, and without touching the process's umask.
+            rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+            rustix::net::bind(&socket, &address)?;
+            tighten(path)?;
+            rustix::net::listen(&socket, BACKLOG)?;
+            let metadata = fs::symlink_metadata(path)?;
+            let listener = StdUnixListener::from(socket);
+            listener.set_nonblocking(true)?;
+            let listener = UnixListener::from_std(listener)?;
+            Ok(Self { listener, identity: (metadata.dev(), metadata.ino()) })
+        };
+        bind().map_err(|source| BindError::SocketBind { path: path.into(), source })
+    }
+
+    /// Whether the file at `path` is still this socket.
+    fn is_at(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == self.identity)
+    }
+
+    /// Lets nobody join the queue any more, so that it can be emptied without losing anybody.
+    fn close_to_newcomers(self) -> Option<StdUnixListener> {
+        // Where a listener cannot be shut, only who connects in this very moment is turned away.
+        let _ = rustix::net::shutdown(&self.listener, Shutdown::Read);
+        self.listener.into_std().ok()
+    }
+}
+
+/// Whether accepting fails for now, and not because the queue is empty.
+fn is_passing(error: &io::Error) -> bool {
+    let passing =
+        [Errno::INTR, Errno::CONNABORTED, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
+}
+
+fn socket_address(path: &Path) -> Result<SocketAddrUnix, BindError> {
+    SocketAddrUnix::new(path).map_err(|_| BindError::PathTooLong { path: path.into() })
+}
+
+fn socket_directory(path: &Path) -> Result<&Path, BindError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.ok_or_else(|| BindError::NoDirectory { path: path.into() })
 }
 
 /// The lock of a socket path, wherever the socket itself may have been swept to.
@@ -326,4 +306,31 @@ fn tighten(path: &Path) -> io::Result<()> {
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waited_at_a_socket_that_was_swept_is_let_in_first() {
+        let directory = std::env::temp_dir().join(format!("taut-b{}", std::process::id()));
+        let path = directory.join("taut.sock");
+        let mut listener = UnixTransportListener::bind(&path, &directory).unwrap();
+        let first: Vec<_> = (0..5).map(|_| connect_socket(&path).unwrap()).collect();
+        fs::remove_file(&path).unwrap();
+        listener.look_after_socket();
+        let last = connect_socket(&path).unwrap();
+        for waited in first.iter().chain([&last]) {
+            rustix::net::send(waited, b"x", rustix::net::SendFlags::empty()).unwrap();
+            let stream = listener.accept().await.unwrap();
+            let mut byte = [0];
+            let read =
+                std::future::poll_fn(|cx| super::super::Stream::poll_read(&stream, cx, &mut byte));
+            assert_eq!(read.await.unwrap(), 1);
+        }
+        drop(listener);
+        assert!(look_at(&path).unwrap().is_none());
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -125,6 +125,27 @@ fn a_daemon_is_replaced_while_it_is_still_going() {
 }
 
 #[test]
+fn a_daemon_whose_runtime_directory_is_swept_is_found_again() {
+    let lab = Lab::new();
+    lab.ok(&["new", "a", "--", "cat"]);
+    let run = lab.root.join("run");
+    let sweep = || {
+        while run.exists() {
+            fs::remove_dir_all(&run).ok();
+        }
+    };
+    sweep();
+    lab.until(&["ls", "-q"], |names| names == "a\n");
+    // Who may start a daemon waits for the one that runs.
+    sweep();
+    assert_eq!(lab.ok(&["new", "b", "--", "cat"]), "b\n");
+    assert_eq!(lab.ok(&["ls", "-q"]), "a\nb\n");
+    assert_eq!(lab.daemons().len(), 1, "{}", lab.log());
+    lab.ok(&["shutdown", "--force"]);
+    assert!(is_absent(&lab.socket()));
+}
+
+#[test]
 fn shutdown_ends_the_daemon_before_it_returns() {
     let lab = Lab::new();
     lab.ok(&["new", "a", "--", "cat"]);

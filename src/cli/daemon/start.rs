@@ -28,7 +28,10 @@ use super::{
     ALREADY_RUNNING,
     readiness::{self, NotReady},
 };
-use crate::transport::{UnixTransportStream, state_directory};
+use crate::{
+    limits::SOCKET_RETRY,
+    transport::{UnixTransportStream, state_directory},
+};
 
 /// How long a daemon may take until it is ready.
 const READY_LIMIT: Duration = Duration::from_secs(5);
@@ -45,6 +48,17 @@ pub(crate) const LEAVING_LIMIT: Duration = Duration::from_secs(2);
 /// How often to look whether it is.
 pub(crate) const LEAVING_PAUSE: Duration = Duration::from_millis(5);
 
+/// How long one that runs may take to be reached: it ends, or makes a socket again that was swept
+/// away, which may take it a [`SOCKET_RETRY`].
+const RETURN_LIMIT: Duration = Duration::from_secs(3);
+
+const _: () = assert!(RETURN_LIMIT.as_millis() > SOCKET_RETRY.as_millis());
+const _: () = assert!(RETURN_LIMIT.as_millis() >= LEAVING_LIMIT.as_millis());
+
+/// Attempts to reach one that runs, a [`LEAVING_PAUSE`] apart, before we try again to start one in
+/// its place: a process each time.
+const ATTEMPTS: usize = 10;
+
 /// Starts a daemon at `socket`, unless one runs by the time it is our turn; returns whether it was
 /// started here.
 ///
@@ -56,21 +70,38 @@ pub(crate) fn start(socket: &Path) -> Result<bool, Failure> {
         .map_err(|error| Failure::system(&format!("create {}", directory.display()), &error))?;
     let lock_path = directory.join("start.lock");
     let _lock = take_lock(&lock_path)?;
-    let deadline = Instant::now() + LEAVING_LIMIT;
+    let deadline = Instant::now() + RETURN_LIMIT;
+    if is_reached(socket) {
+        return Ok(false);
+    }
     loop {
-        if UnixTransportStream::connect(socket).is_ok() {
-            return Ok(false);
-        }
         match spawn(socket) {
             Ok(()) => return Ok(true),
-            // One that is ending holds its lock a moment longer than its socket; one that somebody
-            // started by hand, past our lock, can be reached now.
+            // One that is ending holds its lock a moment longer than its socket; one whose socket
+            // was swept away is about to make it again; one that somebody started by hand, past
+            // our lock, can be reached now.
             Err(failed) if failed.code == ALREADY_RUNNING && Instant::now() < deadline => {
-                thread::sleep(LEAVING_PAUSE);
+                if is_reached_soon(socket) {
+                    return Ok(false);
+                }
             }
             Err(failed) => return Err(not_started(socket, &failed)),
         }
     }
+}
+
+fn is_reached(socket: &Path) -> bool {
+    UnixTransportStream::connect(socket).is_ok()
+}
+
+fn is_reached_soon(socket: &Path) -> bool {
+    (0..ATTEMPTS).any(|_| {
+        let is_reached = is_reached(socket);
+        if !is_reached {
+            thread::sleep(LEAVING_PAUSE);
+        }
+        is_reached
+    })
 }
 
 fn not_started(socket: &Path, failed: &NotReady) -> Failure {
