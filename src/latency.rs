@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 /// A stretch of a message's way that is timed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stage {
-    /// From the wake that brought a frame to its message understood.
+    /// From the wake that brought a frame to its message understood; one in 16 is timed.
     ReceivedToDecoded,
     /// From input understood to input written to the PTY.
     DecodedToWritten,

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     latency::Stage,
-    limits::FRAMES_A_TURN,
+    limits::{DECODES_A_SAMPLE, FRAMES_A_TURN},
     state::{Connection, Expiry, Step},
     transport::Stream,
 };
@@ -50,6 +50,8 @@ struct ClientTask<S> {
     timer_at: Option<Instant>,
     /// Since others had their turn; requests that take their time count for many.
     frames_handled: usize,
+    /// How often bytes were taken in, to sample by.
+    passes: u32,
 }
 
 enum Happened {
@@ -78,6 +80,7 @@ impl<S: Stream> ClientTask<S> {
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             timer_at: None,
             frames_handled: 0,
+            passes: 0,
         }
     }
 
@@ -199,12 +202,15 @@ impl<S: Stream> ClientTask<S> {
         // While we do not read, the peer's time does not run.
         let is_running = !self.is_held || self.connection.is_closing();
         let deadline = self.connection.deadline().filter(|_| is_running);
-        if deadline != self.timer_at {
-            self.timer_at = deadline;
-            if let Some(deadline) = deadline {
+        match (deadline, self.timer_at) {
+            (Some(deadline), armed) if armed != Some(deadline) => {
                 self.timer.as_mut().reset(deadline.into());
             }
+            // A timer that is left running costs the thread a timeout each time it sleeps.
+            (None, Some(armed)) => self.timer.set(tokio::time::sleep_until(armed.into())),
+            _ => {}
         }
+        self.timer_at = deadline;
     }
 
     /// Takes in all frames that are whole. An error means: drop the connection.
@@ -230,7 +236,7 @@ impl<S: Stream> ClientTask<S> {
                 Ok(None) => break,
                 Err(error) => self.connection.handle_length_error(error),
             };
-            if frames == 0 {
+            if frames == 0 && self.passes.is_multiple_of(DECODES_A_SAMPLE) {
                 let took = received.elapsed();
                 self.client.engine.latency.record(Stage::ReceivedToDecoded, took);
             }
@@ -253,6 +259,7 @@ impl<S: Stream> ClientTask<S> {
                 break;
             }
         }
+        self.passes = self.passes.wrapping_add(1);
         count(&self.client.engine.counters.frames, frames as u64);
         self.connection.handle_pass(self.buffer.is_mid_frame() && !self.is_held, frames, received);
         Ok(())
