@@ -49,6 +49,8 @@
 //! # }
 //! ```
 //!
+//! [`blocking`] is the same client for a loop that owns its thread, as a GUI's does.
+//!
 //! A client connects once: when its connection is lost, that is an error, and joining again is its
 //! caller's business. Engine and client are for Unix; [`protocol`] and [`state`] for any platform.
 //!
@@ -57,6 +59,8 @@
 //! `cli`, on by default, is the `taut` command. An embedder turns it off and is spared its
 //! dependencies.
 
+#[cfg(unix)]
+pub mod blocking;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -104,3 +104,16 @@ pub const DESCRIPTOR_PAUSE: std::time::Duration = std::time::Duration::from_mill
 ///
 /// They are copied under the session's lock, about 100 us, and parsed elsewhere, about 20 ms.
 pub const SCREEN_LOG_MAX: usize = 1024 * 1024;
+
+/// Events of one attachment that the blocking client's user was given and has not dropped, in the
+/// channel or out of it; the next one waits.
+///
+/// Each costs a place in the channel and one in the order of drops, together about 100 bytes; the
+/// output in them is bounded by the attachment's window. Enough for a window of full frames many
+/// times over, so the window is what a burst of output meets first.
+pub const DELIVERED_EVENTS_MAX: usize = 256;
+
+/// Bytes of buffers an attachment of the blocking client keeps for its next events; more are freed.
+///
+/// As much as the default window, so that output which fills it goes through kept buffers.
+pub const DELIVERED_BUFFERS_SIZE: usize = 256 * 1024;

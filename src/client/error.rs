@@ -31,6 +31,9 @@ pub enum ConnectFailure {
     /// The hello was not answered in time.
     #[error("the daemon does not answer")]
     Timeout,
+    /// The system has no thread or event queue left for the blocking client.
+    #[error("start the client's thread")]
+    Thread(#[source] std::io::Error),
 }
 
 /// What an engine said about a request it refused.

@@ -1,10 +1,11 @@
 //! What happens in a session one is attached to.
 //!
-//! The connection's task appends to an inbox; [`Events::next`] swaps it for its own empty one when
+//! The connection's task appends to an inbox; [`EventReader`] swaps it for its own empty one when
 //! that is used up, and lends from there. Both buffers are kept, so after warm-up nothing is
-//! allocated, and credits bound what can be in them.
+//! allocated, and credits bound the output in them. What was read and what is used up are told
+//! apart: [`Credit`] is the one place that decides when the engine hears of the latter.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tautline_protocol::{
@@ -86,16 +87,35 @@ pub enum Event<'a> {
 /// is what gives the engine credit to send more.
 #[derive(Debug)]
 pub struct Events {
+    reader: EventReader,
+    credit: Credit,
+    attached: Granted,
+    /// Where the output is used up once what was lent last is.
+    lent: Option<u64>,
+}
+
+/// Reads events and consumes none. Dropped before the end, it leaves the session.
+#[derive(Debug)]
+pub(crate) struct EventReader {
     handle: Arc<Handle>,
     inbox: Arc<Inbox>,
     number: u32,
-    attached: Granted,
     batch: Batch,
     at: usize,
-    consumed: u64,
-    consumed_told: u64,
-    /// `Detached` was delivered: nothing follows.
+    /// `Detached` was read: nothing follows.
     is_over: bool,
+}
+
+/// How far the output of an attachment is used up, and how much of that the engine was told.
+///
+/// Keeps no connection: it may outlive it.
+#[derive(Debug)]
+pub(crate) struct Credit {
+    handle: Weak<Handle>,
+    number: u32,
+    window: u32,
+    consumed: u64,
+    told: u64,
 }
 
 /// What came and was not asked for yet.
@@ -119,10 +139,23 @@ struct Batch {
     bytes: Vec<u8>,
 }
 
+/// An event that was read; its bytes are where `start` and `len` say until the next is read.
 #[derive(Clone, Copy, Debug)]
-enum Item {
+pub(crate) enum Item {
     Output { offset: u64, start: usize, len: usize, is_replay: bool },
     Other(Event<'static>),
+}
+
+impl Item {
+    /// The output offset that is reached once this is used up; `None` if it is about something
+    /// else.
+    pub(crate) const fn end(&self) -> Option<u64> {
+        match *self {
+            Self::Output { offset, len, .. } => Some(offset + len as u64),
+            Self::Other(Event::Gap { to, .. }) => Some(to),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 impl Events {
@@ -132,18 +165,21 @@ impl Events {
         number: u32,
         attached: Granted,
     ) -> Self {
-        let consumed = attached.output_offset;
-        Self {
-            handle,
-            inbox,
+        let credit = Credit {
+            handle: Arc::downgrade(&handle),
             number,
-            attached,
-            batch: Batch::default(),
-            at: 0,
-            consumed,
-            consumed_told: consumed,
-            is_over: false,
-        }
+            window: attached.window,
+            consumed: attached.output_offset,
+            told: attached.output_offset,
+        };
+        let batch = Batch::default();
+        let reader = EventReader { handle, inbox, number, batch, at: 0, is_over: false };
+        Self { reader, credit, attached, lent: None }
+    }
+
+    /// For whoever hands events on, and says later when they are used up.
+    pub(crate) fn into_parts(self) -> (EventReader, Credit, Granted) {
+        (self.reader, self.credit, self.attached)
     }
 
     /// What the engine granted.
@@ -153,7 +189,7 @@ impl Events {
 
     /// The output offset up to which events were consumed: where to resume.
     pub const fn consumed(&self) -> u64 {
-        self.consumed
+        self.credit.consumed()
     }
 
     /// The next event; `None` after [`Event::Detached`].
@@ -166,26 +202,45 @@ impl Events {
     ///
     /// Cancel safe: a dropped wait has taken nothing.
     pub async fn next(&mut self) -> Result<Option<Event<'_>>, RecvError> {
-        self.consume();
+        if let Some(end) = self.lent.take() {
+            self.credit.handle_consumed(end);
+        }
+        let Some(item) = self.reader.next().await? else { return Ok(None) };
+        self.lent = item.end();
+        Ok(Some(match item {
+            Item::Other(event) => event,
+            Item::Output { offset, start, len, is_replay } => {
+                Event::Output { offset, bytes: self.reader.bytes(start, len), is_replay }
+            }
+        }))
+    }
+}
+
+impl EventReader {
+    /// The next event; `None` after [`Event::Detached`]. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Option<Item>, RecvError> {
         if self.is_over {
             return Ok(None);
         }
         while self.at == self.batch.items.len() {
             if !self.refill()? {
-                let inbox = Arc::clone(&self.inbox);
-                inbox.came.notified().await;
+                self.inbox.came.notified().await;
             }
         }
         let item = self.batch.items[self.at];
         self.at += 1;
         self.is_over |= matches!(item, Item::Other(Event::Detached { .. }));
-        Ok(Some(match item {
-            Item::Other(event) => event,
-            Item::Output { offset, start, len, is_replay } => {
-                let bytes = &self.batch.bytes[start..start + len];
-                Event::Output { offset, bytes, is_replay }
-            }
-        }))
+        Ok(Some(item))
+    }
+
+    /// Bytes of the event that was read last.
+    pub(crate) fn bytes(&self, start: usize, len: usize) -> &[u8] {
+        &self.batch.bytes[start..start + len]
+    }
+
+    /// Whether the last event was read.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Takes what came; returns whether there was anything.
@@ -202,33 +257,9 @@ impl Events {
             _ => Ok(!self.batch.items.is_empty()),
         }
     }
-
-    /// What was lent last is used up: a quarter of the window of such is told to the engine.
-    fn consume(&mut self) {
-        let Some(last) = self.at.checked_sub(1).and_then(|at| self.batch.items.get(at)) else {
-            return;
-        };
-        match *last {
-            Item::Output { offset, len, .. } => self.consumed = offset + len as u64,
-            Item::Other(Event::Gap { to, .. }) => self.consumed = to,
-            Item::Other(_) => return,
-        }
-        let owed = self.consumed - self.consumed_told;
-        if owed >= u64::from(self.attached.window / 4).max(1) {
-            self.tell_consumed();
-        }
-    }
-
-    fn tell_consumed(&mut self) {
-        self.consumed_told = self.consumed;
-        let (attachment, offset) = (self.number, self.consumed);
-        let message = ControlMessage::Consumed(Consumed { attachment, offset });
-        // If it cannot be sent, the connection is ending anyway.
-        self.handle.line.tell(message).ok();
-    }
 }
 
-impl Drop for Events {
+impl Drop for EventReader {
     fn drop(&mut self) {
         if !self.is_over {
             let detach = tautline_protocol::Detach { attachment: self.number };
@@ -236,6 +267,28 @@ impl Drop for Events {
             self.handle.line.tell(ControlMessage::Detach(detach)).ok();
         }
         self.handle.line.forget_attachment(self.number);
+        // Nobody hears any more how far input came.
+        self.inbox.input.handle_left();
+    }
+}
+
+impl Credit {
+    pub(crate) const fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
+    /// Output before `end` is used up: a quarter of the window of such is told to the engine.
+    pub(crate) fn handle_consumed(&mut self, end: u64) {
+        self.consumed = end;
+        if end - self.told < u64::from(self.window / 4).max(1) {
+            return;
+        }
+        self.told = end;
+        if let Some(handle) = self.handle.upgrade() {
+            let consumed = Consumed { attachment: self.number, offset: end };
+            // If it cannot be sent, the connection is ending anyway.
+            handle.line.tell(ControlMessage::Consumed(consumed)).ok();
+        }
     }
 }
 

@@ -96,6 +96,20 @@ impl Input {
         Ok(call.sent)
     }
 
+    /// Resolves when [`try_send`](Self::try_send) has something to say: that it takes bytes, or
+    /// that it never will. Cancel safe.
+    pub(crate) async fn room(&self) {
+        let input = &self.inbox.input;
+        loop {
+            let mut moved = pin!(input.moved.notified());
+            moved.as_mut().enable();
+            if input.marks.lock().has_news() {
+                return;
+            }
+            moved.await;
+        }
+    }
+
     /// Tells the window's size.
     pub fn resize(&self, size: WindowSize) {
         let name = b"".into();
@@ -115,9 +129,9 @@ impl Input {
     /// be taken.
     fn send_some(&self, bytes: &[u8], is_last_acked: bool) -> Option<SentFrame> {
         let mut marks = self.inbox.input.marks.lock();
-        let room = (marks.applied + marks.window).saturating_sub(marks.next);
-        let count = bytes.len().min(INPUT_MAX).min(usize::try_from(room).unwrap_or(INPUT_MAX));
-        if count == 0 || marks.is_ended || marks.is_lost || marks.refused.is_some() {
+        let room = usize::try_from(marks.room()).unwrap_or(INPUT_MAX);
+        let count = bytes.len().min(INPUT_MAX).min(room);
+        if count == 0 || marks.is_final() {
             return None;
         }
         let is_last = count == bytes.len();
@@ -180,6 +194,21 @@ impl Call {
     }
 }
 
+impl Marks {
+    const fn room(&self) -> u64 {
+        (self.applied + self.window).saturating_sub(self.next)
+    }
+
+    /// Whether this child will take nothing any more.
+    const fn is_final(&self) -> bool {
+        self.is_ended || self.is_lost || self.refused.is_some()
+    }
+
+    const fn has_news(&self) -> bool {
+        self.room() > 0 || self.is_final()
+    }
+}
+
 impl InputState {
     /// The engine granted a window, and told where to go on.
     fn handle_attached(&self, attached: &ArchivedAttached) {
@@ -198,6 +227,14 @@ impl InputState {
             drop(marks);
             self.moved.notify_waiters();
         }
+    }
+
+    /// The events were dropped: what is not known to be written by now never will be.
+    pub(super) fn handle_left(&self) {
+        let mut marks = self.marks.lock();
+        marks.is_lost |= !marks.is_ended;
+        drop(marks);
+        self.moved.notify_waiters();
     }
 
     pub(super) fn handle_end(&self) {

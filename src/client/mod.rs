@@ -28,6 +28,8 @@ pub use screen::{ScreenCursor, ScreenOptions, SessionScreen};
 pub use session_types::{LogRange, PongTimes, SessionStatus, SpawnRequest, SpawnedSession};
 pub use stats::{EngineStats, StatsOptions};
 
+pub(crate) use events::{Credit, EventReader, Item};
+
 use connection_task::{Handle, Line};
 use stream::ClientStream;
 
