@@ -93,8 +93,8 @@ pub const LEDGERS_MAX: usize = 256;
 /// Frames one client may have handled before others get their turn.
 pub const FRAMES_A_TURN: usize = 64;
 
-/// Of so many times that a client's bytes are taken in, one is timed: reading the clock and counting
-/// cost as much as understanding a small message does.
+/// Of so many times that a client's bytes are taken in, one is timed: reading the clock and
+/// counting cost as much as understanding a small message does.
 pub const DECODES_A_SAMPLE: u32 = 16;
 
 /// How long to wait before trying again when there is no descriptor to wait with.

@@ -491,3 +491,15 @@ async fn stop_kills_what_ignores_the_hang_up() {
     assert_eq!(status[0].exit, Some(exit));
     assert_eq!(status[0].state, SessionState::Exited);
 }
+
+#[tokio::test]
+async fn input_that_made_the_child_end_was_written_and_is_known_to_be() {
+    let server = TestServer::start();
+    let client = server.client().await;
+    for round in 0..50 {
+        let name = format!("s{round}");
+        let request = raw_script(&name, "head -c 3 >/dev/null; exit 0");
+        let (input, _events) = attached_ready(&client, &request).await;
+        assert_eq!(within(input.send(b"end")).await, Ok(()), "round {round}");
+    }
+}

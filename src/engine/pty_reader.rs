@@ -1,4 +1,5 @@
-//! The only task that reads a PTY's controller side: straight into the session log.
+//! Reading a PTY's controller side, straight into the session log: one task, and when a child's
+//! time is up the one that keeps time.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -51,6 +52,24 @@ async fn read_all(engine: &Engine, host: &SessionHost, controller: &Controller) 
             }
             Turn::End => return,
         }
+    }
+}
+
+/// Reads what a child left in the terminal, if its time is up: the reader may not have had its turn
+/// since. What a process it left behind goes on printing is not waited for.
+pub(super) fn read_last_words(engine: &Engine, host: &SessionHost) {
+    let controller = {
+        let core = host.lock();
+        let is_due = core.session.is_grace_over(Instant::now());
+        core.running.as_ref().filter(|_| is_due).map(|running| running.controller.clone())
+    };
+    let Some(controller) = controller else { return };
+    let mut taken = 0;
+    while let Turn::Read(count) = read_once(host, &controller)
+        && taken < READ_TURN
+    {
+        statistics::count(&engine.counters.output_bytes, count as u64);
+        taken += count;
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Engine, session_host::SessionHost};
+use super::{Engine, pty_reader, session_host::SessionHost};
 
 /// Runs until the session is over and forgotten.
 pub(super) async fn run(host: Arc<SessionHost>, engine: Arc<Engine>) {
     loop {
+        pty_reader::read_last_words(&engine, &host);
         {
             let mut core = host.lock();
             core.session.handle_timeout(Instant::now());

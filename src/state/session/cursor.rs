@@ -9,7 +9,7 @@ use tautline_protocol::{
     AdjustCause, Delivery, DetachReason, OutputFlags, SizePolicy, WindowSize, limits::OUTPUT_MAX,
 };
 
-use super::{Attachment, Exit, Session};
+use super::{Attachment, Exit, Session, life::Turn};
 
 /// How far an attachment's stream went.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -112,7 +112,7 @@ impl<H> Session<H> {
         self.skip_turns_dropped(cursor);
         self.next_notice(attachment, cursor)
             .or_else(|| self.next_output(attachment, cursor))
-            .or_else(|| self.next_turn(cursor))
+            .or_else(|| self.next_turn(attachment, cursor))
             .or_else(|| Self::next_end(attachment, cursor))
             .or_else(|| self.next_applied(attachment, cursor))
     }
@@ -170,13 +170,19 @@ impl<H> Session<H> {
         Some(Send::Output { offset: from, len: (end - from) as usize, flags, input_applied })
     }
 
-    /// The next end or start of a child, once all output before it was sent.
-    fn next_turn(&self, cursor: &mut Cursor) -> Option<Send> {
+    /// The next end or start of a child, once all output before it was sent, and how much of the
+    /// client's input was written by then.
+    fn next_turn(&self, attachment: &Attachment<H>, cursor: &mut Cursor) -> Option<Send> {
         let turn = self.turn_after(cursor)?;
         if cursor.output < turn.offset {
             return None;
         }
         if !cursor.is_exit_told {
+            let applied = self.last_applied(turn, attachment);
+            if cursor.applied_told < applied {
+                cursor.applied_told = applied;
+                return Some(Send::InputApplied { applied });
+            }
             cursor.is_exit_told = true;
             return Some(Send::Exited { epoch: turn.epoch, offset: turn.offset, exit: turn.exit });
         }
@@ -186,6 +192,14 @@ impl<H> Session<H> {
         cursor.starts_told += 1;
         cursor.applied_told = 0;
         Some(Send::Started { epoch: next.epoch, offset: turn.offset, pid: next.pid })
+    }
+
+    fn last_applied(&self, turn: &Turn, attachment: &Attachment<H>) -> u64 {
+        if turn.next.is_none() {
+            return self.applied_of(attachment);
+        }
+        let mark = turn.applied.iter().find(|(client, _)| *client == attachment.client());
+        mark.map_or(0, |(_, applied)| *applied)
     }
 
     /// Whoever is forgotten with the session still gets its last byte and its status first.

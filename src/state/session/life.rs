@@ -4,15 +4,17 @@ use std::time::Instant;
 
 use tautline_protocol::{DetachReason, SessionState};
 
-use super::{Cursor, EXIT_GRACE, Exit, Session, TURNS_MAX, input::Ledger};
+use super::{ClientId, Cursor, EXIT_GRACE, Exit, Session, TURNS_MAX, input::Ledger};
 
 /// The end of one child and, if there was one, the start of the next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Turn {
     pub(super) epoch: u64,
     pub(super) offset: u64,
     pub(super) exit: Exit,
     pub(super) next: Option<Start>,
+    /// How much of each client's input was written, once the next child has begun to count anew.
+    pub(super) applied: Vec<(ClientId, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,9 @@ impl<H> Session<H> {
         assert!(!self.is_live(), "one child at a time");
         if let Some(turn) = self.turns.back_mut() {
             turn.next = Some(Start { epoch, pid });
+            let typists = self.ledgers.iter().filter(|ledger| ledger.marks.applied() > 0);
+            let marks = typists.map(|ledger| (ledger.client, ledger.marks.applied()));
+            turn.applied = marks.collect();
         }
         self.state = SessionState::Running;
         self.restarts.handle_started(now);
@@ -87,7 +92,13 @@ impl<H> Session<H> {
             self.turns.pop_front();
             self.turns_dropped += 1;
         }
-        let turn = Turn { epoch: self.epoch, offset: self.log.end(), exit, next: None };
+        let turn = Turn {
+            epoch: self.epoch,
+            offset: self.log.end(),
+            exit,
+            next: None,
+            applied: Vec::new(),
+        };
         self.turns.push_back(turn);
         if self.is_ephemeral && !goes_on {
             for attachment in &mut self.attachments {

@@ -129,7 +129,7 @@ impl<H> Session<H> {
         for attachment in &mut self.attachments {
             attachment.handle_timeout(&self.log, now);
         }
-        if self.grace_until.is_some_and(|until| now >= until) {
+        if self.is_grace_over(now) {
             if was_held {
                 // Whoever holds the child, until now at least, also holds its last words.
                 self.grace_until = Some(now + EXIT_GRACE);
@@ -137,6 +137,12 @@ impl<H> Session<H> {
                 self.handle_output_end(now);
             }
         }
+    }
+
+    /// Whether the grace after an exit is over: what is in the terminal has to be read now, before
+    /// [`handle_timeout`](Self::handle_timeout) judges it.
+    pub fn is_grace_over(&self, now: Instant) -> bool {
+        self.grace_until.is_some_and(|until| now >= until)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if ever.

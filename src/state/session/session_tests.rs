@@ -662,3 +662,22 @@ fn a_child_that_cannot_be_started_is_tried_again_only_if_the_policy_says_so() {
         assert!(!harness.session.is_restart_due(harness.now));
     }
 }
+
+#[test]
+fn what_was_written_is_told_before_the_childs_end_also_to_those_behind() {
+    let mut harness = Harness::started();
+    let near = harness.attach(ALICE, terms(Delivery::Log));
+    let far = harness.attach(BOB, terms(Delivery::Log));
+    for (id, len) in [(near, 10), (far, 20)] {
+        let (_, ledger) = harness.session.handle_input(id, 0, 0, len).unwrap();
+        harness.session.handle_applied(ledger, len as u64, harness.now);
+    }
+    harness.exit();
+    let exited = Send::Exited { epoch: 77, offset: 0, exit: EXITED };
+    assert_eq!(harness.send_all(near), [Send::InputApplied { applied: 10 }, exited]);
+    // The next child counts anew, and whoever has not heard of the last one still does.
+    harness.session.handle_started(78, 1235, harness.now);
+    let started = Send::Started { epoch: 78, offset: 0, pid: 1235 };
+    assert_eq!(harness.send_all(near), [started]);
+    assert_eq!(harness.send_all(far), [Send::InputApplied { applied: 20 }, exited, started]);
+}
