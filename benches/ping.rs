@@ -15,7 +15,6 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use rustix::thread::{CpuSet, sched_setaffinity};
 use tautline::{
     Server, ServerConfig,
     protocol::{ClientHello, ControlMessage, HELLO_FRAME_SIZE, Ping, encode},
@@ -112,12 +111,21 @@ fn engine_client(directory: &Path, socket: &Path) -> UnixStream {
 }
 
 /// Pins this thread, and all it starts, to these cores.
+#[cfg(target_os = "linux")]
 fn pin(cores: &[usize]) {
+    use rustix::thread::{CpuSet, sched_setaffinity};
+
     let mut set = CpuSet::new();
     cores.iter().for_each(|core| set.set(*core));
     if let Err(error) = sched_setaffinity(None, &set) {
         println!("not pinned to {cores:?}: {error}");
     }
+}
+
+/// Pins nothing: threads cannot be pinned here.
+#[cfg(not(target_os = "linux"))]
+fn pin(cores: &[usize]) {
+    println!("not pinned to {cores:?}: this system does not do that");
 }
 
 fn tempdir() -> std::path::PathBuf {

@@ -211,8 +211,6 @@ fn close_inherited() {
 /// Random bytes from the system, for what must not be guessed.
 pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    let flags = rustix::rand::GetRandomFlags::empty();
-    let filled = rustix::rand::getrandom(&mut bytes[..], flags);
-    assert_eq!(filled.ok(), Some(N), "the system gives up to 256 random bytes at once");
+    getrandom::fill(&mut bytes).expect("every system we run on has random bytes");
     bytes
 }

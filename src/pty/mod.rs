@@ -43,6 +43,8 @@ pub struct ChildCommand {
     pub is_raw: bool,
 }
 
+// Engines are for Unix so far.
+#[cfg(unix)]
 impl ChildCommand {
     /// Program and arguments as a list, each ended by NUL.
     pub(crate) fn argv(&self) -> Vec<u8> {

@@ -98,6 +98,8 @@ impl UnixTransportStream {
             return Err(CheckError::WrongUser(peer.uid));
         }
         stream.set_nonblocking(true)?;
+        #[cfg(target_vendor = "apple")]
+        rustix::net::sockopt::set_socket_nosigpipe(&stream, true).map_err(io::Error::from)?;
         let socket = crate::sys::register(OwnedFd::from(stream), Interest::READABLE)?;
         Ok(Self { socket, peer })
     }
@@ -186,13 +188,19 @@ pub(super) fn connect_socket(path: &Path) -> Result<StdUnixStream, ConnectError>
     Ok(StdUnixStream::from(socket))
 }
 
+/// SIGPIPE is the host's business: a peer that is gone is an error here, not a signal.
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+/// The socket itself was told to send no SIGPIPE.
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::empty();
+
 fn send(socket: &OwnedFd, parts: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    // SIGPIPE is the host's business: a peer that is gone is an error here, not a signal.
     match parts {
-        [only] => rustix::net::send(socket, only, SendFlags::NOSIGNAL),
+        [only] => rustix::net::send(socket, only, SEND_FLAGS),
         parts => {
             let mut control = rustix::net::SendAncillaryBuffer::default();
-            rustix::net::sendmsg(socket, parts, &mut control, SendFlags::NOSIGNAL)
+            rustix::net::sendmsg(socket, parts, &mut control, SEND_FLAGS)
         }
     }
 }
