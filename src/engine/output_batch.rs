@@ -4,8 +4,8 @@ use std::io::{self, IoSlice};
 
 use smallvec::SmallVec;
 use tautline_protocol::{
-    Adjusted, Bytes, Detached, Done, EngineMessage, Exited, Gap, InputApplied, Output, Resized,
-    SPLIT_TAIL_MAX, Started, encode_split, limits::HEADER_SIZE,
+    Adjusted, Bytes, Detached, Done, EngineMessage, Exited, Gap, InputApplied, Output, OutputFlags,
+    Resized, SPLIT_TAIL_MAX, Started, encode_split, limits::HEADER_SIZE,
 };
 
 use super::{
@@ -40,6 +40,7 @@ struct Planned {
     tail_len: usize,
     offset: u64,
     len: usize,
+    is_replay: bool,
     after: Cursor,
 }
 
@@ -200,7 +201,8 @@ fn write_output<S: Stream>(
     if written < wanted {
         return Ok(TurnEnd::Blocked);
     }
-    if frames.last().is_some_and(|frame| frame.end() == core.session.log().end()) {
+    let log_end = core.session.log().end();
+    if frames.last().is_some_and(|frame| frame.end() == log_end && !frame.is_replay) {
         engine.latency.record(Stage::ReadToSent, core.read_at.elapsed());
     }
     Ok(TurnEnd::Progress)
@@ -231,7 +233,8 @@ fn plan(core: &SessionCore, id: AttachmentId, read_ns: u64) -> SmallVec<[Planned
         let (head, tail_len) =
             encode_split(&mut tail, attachment.request(), EngineMessage::Output(output))
                 .expect("an output frame fits by construction");
-        frames.push(Planned { head, tail, tail_len, offset, len, after: cursor });
+        let is_replay = flags & OutputFlags::REPLAY != 0;
+        frames.push(Planned { head, tail, tail_len, offset, len, is_replay, after: cursor });
     }
     frames
 }

@@ -1,6 +1,9 @@
 //! The terminal's size, and making programs draw themselves anew.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -13,6 +16,13 @@ use crate::{Input, protocol::WindowSize};
 /// How long programs may take to notice the smaller size before they are given the true one again.
 /// Those that print sooner noticed it sooner.
 const NUDGE: Duration = Duration::from_millis(60);
+
+/// A program that prints nothing for so long has drawn itself and waits for keys. Told of the true
+/// size before that, `less` may take the news together with the next key, and forgets the key.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// How long that is waited for: some programs always print.
+const NUDGE_MAX: Duration = Duration::from_millis(250);
 
 /// What the system tells about the terminal.
 #[derive(Debug)]
@@ -73,6 +83,12 @@ async fn nudge(tty: &Tty, input: Option<&Input>, stage: &Stage) {
     // What was printed before is no sign of having noticed.
     let _ = tokio::time::timeout(Duration::ZERO, stage.printed.notified()).await;
     input.resize(WindowSize { cols: size.cols - 1, ..size });
-    let _ = tokio::time::timeout(NUDGE, stage.printed.notified()).await;
+    let begun = Instant::now();
+    let mut wait = NUDGE;
+    while begun.elapsed() < NUDGE_MAX
+        && tokio::time::timeout(wait, stage.printed.notified()).await.is_ok()
+    {
+        wait = QUIET;
+    }
     tell(tty, Some(input));
 }
