@@ -5,8 +5,14 @@
 
 #[path = "cli/attaching.rs"]
 mod attaching;
+#[path = "cli/completing.rs"]
+mod completing;
+#[path = "cli/configuring.rs"]
+mod configuring;
 #[path = "cli/daemon.rs"]
 mod daemon;
+#[path = "cli/json_doc.rs"]
+mod json_doc;
 #[path = "cli/lab.rs"]
 mod lab;
 #[path = "cli/reading.rs"]

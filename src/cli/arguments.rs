@@ -37,6 +37,9 @@ pub(crate) struct GlobalArguments {
     #[arg(short = 'L', global = true, value_name = "NAME", help_heading = GLOBAL)]
     #[arg(conflicts_with = "socket")]
     pub(crate) daemon_name: Option<String>,
+    /// The configuration file [env: TAUT_CONFIG]
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
+    pub(crate) config: Option<PathBuf>,
     /// Print JSON, and errors as JSON on standard error
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,
@@ -94,6 +97,9 @@ pub(crate) enum Command {
     Shutdown(commands::shutdown::ShutdownArguments),
     Version(commands::version::VersionArguments),
     Debug(commands::debug::DebugArguments),
+    Config(commands::config::ConfigArguments),
+    Completions(commands::completions::CompletionsArguments),
+    Man(commands::man::ManArguments),
 }
 
 impl Command {
@@ -122,6 +128,18 @@ impl Command {
             Self::Shutdown(_) => "shutdown",
             Self::Version(_) => "version",
             Self::Debug(_) => "debug frames",
+            Self::Config(_) => "config",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
+    /// Whether it heeds the configuration: what does not works whatever the file says.
+    pub(crate) const fn is_configured(&self) -> bool {
+        match self {
+            Self::Completions(_) | Self::Man(_) | Self::Debug(_) => false,
+            Self::Config(arguments) => !arguments.is_check(),
+            _ => true,
         }
     }
 }

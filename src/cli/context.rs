@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     arguments::{DaemonPolicy, GlobalArguments},
+    config::Config,
     daemon,
     failure::{Failure, exit_code},
     text::{child_env::Variables, escape::escaped},
@@ -20,11 +21,20 @@ use crate::{
     transport::socket_path_for,
 };
 
+/// How often a daemon is started for one command.
+const STARTS_MAX: u32 = 3;
+
 /// What every command is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     /// The daemon's socket, absolute.
     pub(crate) socket: PathBuf,
+    /// Who chose it, if it is not the default: what `taut config show` says.
+    pub(crate) socket_source: Option<&'static str>,
+    /// What is configured.
+    pub(crate) config: Config,
+    /// The configuration file that the command line names.
+    pub(crate) config_flag: Option<PathBuf>,
     /// Say it in JSON.
     pub(crate) is_json: bool,
     /// Say only what was asked for.
@@ -37,13 +47,23 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// From the command line and the environment.
-    pub(crate) fn new(arguments: &GlobalArguments) -> Result<Self, Failure> {
+    /// From the command line, the environment and, if it is wanted, the configuration.
+    pub(crate) fn new(arguments: &GlobalArguments, is_configured: bool) -> Result<Self, Failure> {
+        let config = match is_configured {
+            true => Config::load(arguments.config.as_deref())?,
+            false => Config::default(),
+        };
         let from_env = env::var_os("TAUT_SOCKET").filter(|path| !path.is_empty());
-        let socket = match (&arguments.socket, &arguments.daemon_name) {
-            (Some(socket), _) => socket.clone(),
-            (None, Some(name)) => socket_path_for(name).map_err(Failure::usage)?,
-            (None, None) => from_env.clone().map_or_else(default_socket_path, PathBuf::from),
+        let configured = config.settings.socket.clone();
+        let (socket, socket_source) = match (&arguments.socket, &arguments.daemon_name) {
+            (Some(socket), _) => (socket.clone(), Some("command_line")),
+            (None, Some(name)) => {
+                (socket_path_for(name).map_err(Failure::usage)?, Some("command_line"))
+            }
+            (None, None) => match from_env.clone() {
+                Some(path) => (PathBuf::from(path), Some("environment")),
+                None => (configured.unwrap_or_else(default_socket_path), None),
+            },
         };
         // A daemon we start runs in another directory.
         let socket = std::path::absolute(&socket)
@@ -52,6 +72,9 @@ impl Context {
         let own_session = env::var("TAUT_SESSION").ok().filter(|name| is_own && !name.is_empty());
         Ok(Self {
             socket,
+            socket_source,
+            config,
+            config_flag: arguments.config.clone(),
             is_json: arguments.json,
             is_quiet: arguments.quiet,
             is_verbose: arguments.verbose > 0,
@@ -109,12 +132,14 @@ impl Context {
             return self.connect().await;
         }
         let deadline = Instant::now() + daemon::LEAVING_LIMIT;
-        let mut may_start = true;
+        // One that ends when nobody uses it may do so before we reach it.
+        let mut starts_left = STARTS_MAX;
         loop {
             match self.connect().await {
-                Err(failure) if failure.is_no_daemon() && may_start => {
-                    may_start = false;
-                    if daemon::start(&self.socket)? && self.is_verbose {
+                Err(failure) if failure.is_no_daemon() && starts_left > 0 => {
+                    starts_left -= 1;
+                    let config = self.config.path.as_deref().filter(|_| self.config.is_named);
+                    if daemon::start(&self.socket, config)? && self.is_verbose {
                         self.note(&format!("started a daemon at {}", self.socket.display()));
                     }
                 }

@@ -2,12 +2,13 @@
 //!
 //! `arguments` says what can be asked, `commands` does it, one file each; `attach` is the
 //! interactive part, `terminal` and `keys` what it needs of the user's terminal; `daemon` starts
-//! one when none runs; `frames` reads frame traces; `text` reads and writes what people do. Errors
-//! are `failure`, and end in one place, here.
+//! one when none runs; `config` is the configuration file; `frames` reads frame traces; `text`
+//! reads and writes what people do. Errors are `failure`, and end in one place, here.
 
 mod arguments;
 mod attach;
 mod commands;
+mod config;
 mod context;
 mod daemon;
 mod failure;
@@ -38,9 +39,13 @@ pub fn main() -> ExitCode {
 fn perform(arguments: Arguments) -> u8 {
     let Arguments { global, command } = arguments;
     let what = command.as_ref().map_or("", Command::name);
-    let context = match Context::new(&global) {
+    let is_configured = command.as_ref().is_none_or(Command::is_configured);
+    let context = match Context::new(&global, is_configured) {
         Ok(context) => context,
         Err(failure) => {
+            if let Some(Command::Serve(arguments)) = &command {
+                arguments.tell_starter(&failure);
+            }
             let is_coloured = context::is_coloured(&io::stderr());
             context::write_error(&failure.show(what, global.json, is_coloured));
             return failure.exit;

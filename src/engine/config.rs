@@ -29,6 +29,10 @@ pub struct ServerConfig {
     pub deadlines: Deadlines,
     /// How long children may take to end at shutdown before they are killed. Default 400 ms.
     pub shutdown_grace: Duration,
+    /// How long no session may live and no client be connected before the engine ends by itself;
+    /// `None`, the default, for ever. Sessions whose child has ended and will not be started again
+    /// do not keep it: they go with it.
+    pub idle_exit: Option<Duration>,
     /// The only directory plugins may be loaded from; `None` allows none.
     pub plugin_directory: Option<PathBuf>,
     /// Where the socket's lock lives; `None` for the user's state directory.
@@ -51,6 +55,7 @@ impl Default for ServerConfig {
             log_size_limit: limits::LOG_SIZE_LIMIT,
             deadlines: Deadlines::default(),
             shutdown_grace: limits::SHUTDOWN_GRACE,
+            idle_exit: None,
             plugin_directory: None,
             lock_directory: None,
             trace: None,

@@ -15,6 +15,7 @@ mod client_handle;
 mod client_task;
 mod config;
 mod failure;
+mod idleness;
 mod input_requests;
 mod outbox;
 mod output_batch;
@@ -51,6 +52,7 @@ pub use server::{Command, OpenError, ServeError, Server};
 
 use client_handle::ClientHandle;
 use failure::Failure;
+use idleness::Occupancy;
 use pty_writer::{Block, BlockBytes};
 use session_host::SessionHost;
 use statistics::{Counters, Interval};
@@ -68,6 +70,7 @@ struct Engine {
     born_ns: u64,
     sessions: Mutex<Vec<Arc<SessionHost>>>,
     clients: Mutex<BTreeMap<u64, Arc<ClientHandle>>>,
+    occupancy: Occupancy,
     clients_admitted: AtomicU32,
     is_admin_admitted: AtomicU32,
     numbers: AtomicU64,
@@ -92,6 +95,7 @@ impl Engine {
             born_ns: monotonic_ns(),
             sessions: Mutex::default(),
             clients: Mutex::default(),
+            occupancy: Occupancy::default(),
             clients_admitted: AtomicU32::new(0),
             is_admin_admitted: AtomicU32::new(0),
             numbers: AtomicU64::new(1),
@@ -138,6 +142,7 @@ impl Engine {
 
     fn add_session(&self, host: Arc<SessionHost>) {
         self.sessions.lock().push(host);
+        self.occupancy.changed();
     }
 
     fn remove_session(&self, host: &Arc<SessionHost>) {
@@ -171,6 +176,7 @@ impl Engine {
         } else if is_over {
             self.forget_oldest_exited();
         }
+        self.occupancy.changed();
         let is_known = self.sessions.lock().iter().any(|known| Arc::ptr_eq(known, host));
         !is_known
     }
@@ -211,6 +217,12 @@ impl Engine {
         for client in self.clients() {
             client.close(reason);
         }
+    }
+
+    /// Whether nobody is connected, and no child runs or will be started again.
+    fn is_idle(&self) -> bool {
+        let is_over = |host: &Arc<SessionHost>| host.lock().session.is_over();
+        self.occupancy.connections() == 0 && self.sessions.lock().iter().all(is_over)
     }
 
     fn is_closing(&self) -> bool {

@@ -211,8 +211,14 @@ impl Server {
         Ok(())
     }
 
-    /// Serves until `shutdown` resolves or a client asks for it; then tells every client, hangs up
-    /// every child, removes the socket, and returns.
+    /// Serves until `shutdown` resolves, a client asks for it, or nobody used it for as long as
+    /// `idle_exit` says; then tells every client, hangs up every child, removes the socket, and
+    /// returns.
+    ///
+    /// An engine that ends because nobody uses it shuts its socket first and looks once more:
+    /// whoever connected in the last moment is served, and whoever comes later finds no socket.
+    /// Clients of this process that connect through a [`connector`](Self::connector) in that moment
+    /// may be turned away instead if there is a socket too.
     ///
     /// # Errors
     ///
@@ -279,17 +285,15 @@ impl Drop for OwnRuntime {
 
 /// The engine's life: accept, wait for the order to stop, drain.
 async fn run(engine: Arc<Engine>, listener: Option<UnixTransportListener>, memory: MemoryListener) {
-    let mut closing = engine.closing.subscribe();
-    let inside = tokio::spawn(accept::run(Arc::clone(&engine), memory));
     match listener {
-        // The socket is removed when the loop ends: nobody new is let in while we drain.
-        Some(listener) => accept::run(Arc::clone(&engine), listener).await,
-        None => {
-            // The sender lives in `engine`, so this only returns when we close.
-            closing.wait_for(|is_closing| *is_closing).await.ok();
+        Some(listener) => {
+            let inside = tokio::spawn(accept::run(Arc::clone(&engine), memory));
+            // The socket is removed when the loop ends: nobody new is let in while we drain.
+            accept::run_until_idle(Arc::clone(&engine), listener).await;
+            inside.abort();
         }
+        None => accept::run_until_idle(Arc::clone(&engine), memory).await,
     }
-    inside.abort();
     drain(&engine).await;
 }
 

@@ -79,4 +79,8 @@ pub trait Listener: Send + 'static {
     ///
     /// Cancel safe: a dropped wait has accepted nobody.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Lets nobody new come, unless somebody came already: then that is the next client, and it
+    /// goes on. Nobody is lost in between.
+    fn retire(&mut self) -> Option<io::Result<Self::Stream>>;
 }

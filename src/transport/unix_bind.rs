@@ -7,10 +7,13 @@
 use std::{
     fs::{self, File, OpenOptions},
     io, mem,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt},
-        net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+    os::{
+        fd::AsFd,
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt},
+            net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+        },
     },
     path::{Path, PathBuf},
 };
@@ -104,15 +107,19 @@ impl UnixTransportListener {
         }
         Ok(None)
     }
-}
 
-impl Drop for UnixTransportListener {
     /// Removes the socket, if it is still the one that was bound last.
-    fn drop(&mut self) {
+    fn remove_socket(&self) {
         if self.bound.is_at(&self.path) {
             // Nobody is left to be told, and the next daemon copes with a socket that stays.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+impl Drop for UnixTransportListener {
+    fn drop(&mut self) {
+        self.remove_socket();
     }
 }
 
@@ -136,6 +143,25 @@ impl Listener for UnixTransportListener {
                 Err(CheckError::WrongUser(uid)) => tracing::warn!(uid, "refused another user"),
                 Err(CheckError::Io(error)) => return Err(error),
             }
+        }
+    }
+
+    fn retire(&mut self) -> Option<io::Result<UnixTransportStream>> {
+        self.remove_socket();
+        loop {
+            let waiting = match self.accept_swept() {
+                Ok(None) => self.bound.last_in_queue(),
+                swept => swept,
+            };
+            let outcome = match waiting.map(|stream| stream.map(UnixTransportStream::checked)) {
+                Ok(None) => return None,
+                Ok(Some(Ok(stream))) => Ok(stream),
+                Ok(Some(Err(CheckError::WrongUser(_)))) => continue,
+                Ok(Some(Err(CheckError::Io(error)))) | Err(error) => Err(error),
+            };
+            // As after a sweep: a new socket, and whoever still waits at the old one goes first.
+            self.look_after_socket();
+            return Some(outcome);
         }
     }
 }
@@ -179,9 +205,24 @@ impl BoundSocket {
 
     /// Lets nobody join the queue any more, so that it can be emptied without losing anybody.
     fn close_to_newcomers(self) -> Option<StdUnixListener> {
+        self.shut();
+        self.listener.into_std().ok()
+    }
+
+    fn shut(&self) {
         // Where a listener cannot be shut, only who connects in this very moment is turned away.
         let _ = rustix::net::shutdown(&self.listener, Shutdown::Read);
-        self.listener.into_std().ok()
+    }
+
+    /// Shuts it, and takes who waits, if anybody does.
+    fn last_in_queue(&self) -> io::Result<Option<StdUnixStream>> {
+        self.shut();
+        let listener = StdUnixListener::from(self.listener.as_fd().try_clone_to_owned()?);
+        match listener.accept() {
+            Ok((stream, _)) => Ok(Some(stream)),
+            Err(error) if is_passing(&error) => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 }
 
@@ -331,6 +372,28 @@ mod tests {
         }
         drop(listener);
         assert!(look_at(&path).unwrap().is_none());
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_is_lost_when_a_listener_retires() {
+        let directory = std::env::temp_dir().join(format!("taut-r{}", std::process::id()));
+        let path = directory.join("taut.sock");
+        let mut listener = UnixTransportListener::bind(&path, &directory).unwrap();
+        let waiting = [connect_socket(&path).unwrap(), connect_socket(&path).unwrap()];
+        let first = listener.retire().unwrap().unwrap();
+        let third = connect_socket(&path).unwrap();
+        let (second, last) = (listener.accept().await.unwrap(), listener.accept().await.unwrap());
+        for (client, stream) in waiting.iter().chain([&third]).zip([first, second, last]) {
+            rustix::net::send(client, b"x", rustix::net::SendFlags::empty()).unwrap();
+            let mut byte = [0];
+            let read =
+                std::future::poll_fn(|cx| super::super::Stream::poll_read(&stream, cx, &mut byte));
+            assert_eq!(read.await.unwrap(), 1);
+        }
+        assert!(listener.retire().is_none());
+        assert!(matches!(connect_socket(&path), Err(ConnectError::NotRunning { .. })));
+        drop(listener);
         fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -20,7 +20,7 @@ use super::{
     failure::{Failure, Outcome},
     keys::{DetachKeys, ReplyFilter},
     terminal::{RawMode, Tty},
-    text::child_env::session_variables,
+    text::child_env::{Variables, session_variables},
 };
 use crate::{
     AttachOptions, Client, Events, Input,
@@ -38,30 +38,33 @@ pub(crate) struct AttachHow {
     pub(crate) is_alone: bool,
     /// How output comes.
     pub(crate) delivery: Delivery,
+    /// What the session takes over of our environment.
+    pub(crate) env: Variables,
     /// Say nothing about how it ended: the program was run, and has said what it had to.
     pub(crate) is_silent: bool,
 }
 
-impl Default for AttachHow {
-    fn default() -> Self {
+impl AttachHow {
+    /// As the configuration says, where the command line does not.
+    pub(crate) fn new(context: &Context, keys: Option<DetachKeys>) -> Self {
+        let settings = &context.config.settings;
         Self {
-            keys: DetachKeys::usual(),
+            keys: keys.unwrap_or_else(|| settings.detach_keys.clone()),
             is_read_only: false,
             is_alone: false,
             delivery: Delivery::Lossless,
+            env: session_variables(&own_variables(), &settings.update_environment),
             is_silent: false,
         }
     }
-}
 
-impl AttachHow {
     /// What is asked of the engine, for a terminal of that size.
     pub(crate) fn options(&self, size: WindowSize, view: View, from: u64) -> AttachOptions {
         let mut options = AttachOptions::default();
         let flag = |is_set, flag| if is_set { flag } else { 0 };
         options.flags = flag(self.is_read_only, AttachFlags::READ_ONLY)
             | flag(self.is_alone, AttachFlags::DETACH_OTHERS);
-        options.env = session_variables(&own_variables());
+        options.env = self.env.clone();
         options.delivery = self.delivery;
         options.view = view;
         options.output_from = from;

@@ -50,9 +50,9 @@ pub(crate) struct AttachArguments {
     /// What becomes of output while this terminal is slow
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     delivery: DeliveryName,
-    /// What detaches: keys as ctrl-p,ctrl-q, or none
-    #[arg(long, value_name = "KEYS", default_value = "ctrl-\\", value_parser = parse_detach_keys)]
-    detach_keys: DetachKeys,
+    /// What detaches: keys as ctrl-p,ctrl-q, or none [default: as configured, else ctrl-\]
+    #[arg(long, value_name = "KEYS", value_parser = parse_detach_keys)]
+    detach_keys: Option<DetachKeys>,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -79,11 +79,10 @@ impl From<DeliveryName> for Delivery {
 pub(crate) async fn perform(context: &Context, arguments: AttachArguments) -> Outcome {
     let name = arguments.name.map(check_name).transpose()?;
     let how = AttachHow {
-        keys: arguments.detach_keys,
         is_read_only: arguments.read_only,
         is_alone: arguments.detach_others,
         delivery: arguments.delivery.into(),
-        ..AttachHow::default()
+        ..AttachHow::new(context, arguments.detach_keys)
     };
     if !arguments.create {
         let client = context.connect().await?;
@@ -98,7 +97,7 @@ pub(crate) async fn perform(context: &Context, arguments: AttachArguments) -> Ou
 
 /// `taut` alone.
 pub(crate) async fn perform_bare(context: &Context) -> Outcome {
-    create_or_join(context, MAIN, AttachHow::default()).await
+    create_or_join(context, MAIN, AttachHow::new(context, None)).await
 }
 
 async fn create_or_join(context: &Context, name: &str, how: AttachHow) -> Outcome {

@@ -1,10 +1,13 @@
 //! What each command takes and does, one file each.
 
 pub(crate) mod attach;
+pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod debug;
 pub(crate) mod detach;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod ping;
 pub(crate) mod rename;
@@ -42,9 +45,13 @@ pub(crate) fn perform(context: &Context, command: Option<Command>) -> Outcome {
     if let Some(Command::Serve(arguments)) = command {
         return serve::perform(context, &arguments, runtime);
     }
-    if let Some(Command::Debug(arguments)) = command {
-        return debug::perform(context, arguments);
-    }
+    let command = match command {
+        Some(Command::Debug(arguments)) => return debug::perform(context, arguments),
+        Some(Command::Config(arguments)) => return config::perform(context, &arguments),
+        Some(Command::Completions(arguments)) => return completions::perform(&arguments),
+        Some(Command::Man(arguments)) => return man::perform(&arguments),
+        command => command,
+    };
     let runtime = runtime()?;
     let outcome = runtime.block_on(perform_as_client(context, command));
     // A thread may be waiting for standard input: nobody waits for that.
@@ -78,7 +85,11 @@ async fn perform_as_client(context: &Context, command: Option<Command>) -> Outco
         Command::Ping(arguments) => ping::perform(context, &arguments).await,
         Command::Shutdown(arguments) => shutdown::perform(context, &arguments).await,
         Command::Version(arguments) => version::perform(context, &arguments).await,
-        Command::Serve(_) | Command::Debug(_) => Err(Failure::usage("that is no client")),
+        Command::Serve(_)
+        | Command::Debug(_)
+        | Command::Config(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Err(Failure::usage("that is no client")),
     }
 }
 

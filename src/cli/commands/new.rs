@@ -47,10 +47,9 @@ pub(crate) struct NewArguments {
     /// Attach at once
     #[arg(long)]
     attach: bool,
-    /// What detaches
-    #[arg(long, value_name = "KEYS", default_value = "ctrl-\\", requires = "attach")]
-    #[arg(value_parser = parse_detach_keys)]
-    detach_keys: DetachKeys,
+    /// What detaches [default: as configured, else ctrl-\]
+    #[arg(long, value_name = "KEYS", requires = "attach", value_parser = parse_detach_keys)]
+    detach_keys: Option<DetachKeys>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -108,7 +107,7 @@ pub(crate) async fn perform(context: &Context, arguments: NewArguments) -> Outco
     request.restart = arguments.restart.into();
     let client = context.connect_or_start().await?;
     if arguments.attach {
-        let how = AttachHow { keys: arguments.detach_keys, ..AttachHow::default() };
+        let how = AttachHow::new(context, arguments.detach_keys);
         let tty = attach::open_terminal()?;
         let options = how.options(tty.size(), View::None, 0);
         let (spawned, input, events) = client.spawn_attached(&request, &options).await?;

@@ -75,7 +75,8 @@ pub(crate) async fn perform(context: &Context, arguments: RunArguments) -> Outco
     if !is_shown && !arguments.options.has_size() {
         request.size = WindowSize::cells(80, 24);
     }
-    let how = AttachHow { keys: DetachKeys::default(), is_silent: true, ..AttachHow::default() };
+    let nothing_detaches = Some(DetachKeys::default());
+    let how = AttachHow { is_silent: true, ..AttachHow::new(context, nothing_detaches) };
     let options =
         AttachOptions { flags: AttachFlags::OWNER, pause_limit: None, ..AttachOptions::default() };
     let client = context.connect_or_start().await.map_err(with_shell_exit)?;

@@ -1,6 +1,6 @@
 //! `taut serve`: the daemon.
 
-use std::{io, process};
+use std::{io, process, time::Duration};
 
 use clap::Args;
 use tokio::{
@@ -11,9 +11,11 @@ use tokio::{
 use tracing::Level;
 
 use super::super::{
+    config::IDLE_EXIT_MIN,
     context::Context,
     daemon::{ALREADY_RUNNING, LogFile, LogFormat, LogLines, Readiness, log_path},
     failure::{Failure, Outcome, exit_code},
+    text::duration::{parse_duration, write_duration},
 };
 use crate::{ServeError, Server, ServerConfig, transport::BindError};
 
@@ -24,15 +26,44 @@ use crate::{ServeError, Server, ServerConfig, transport::BindError};
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = "Example:\n  taut serve\n  taut -L test serve -v --log-format json"
+    after_help = "Example:\n  taut serve\n  taut -L test serve -v --log-format json\n  \
+                  taut serve --idle-exit 10m"
 )]
 pub(crate) struct ServeArguments {
     /// How the log on standard error looks
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: LogFormat,
+    /// End after so long without a client and a running program, or none [default: as configured,
+    /// else none]
+    #[arg(long, value_name = "DURATION", value_parser = parse_idle_exit)]
+    idle_exit: Option<IdleExit>,
     /// Started by a client: the log is a file, and standard output is told when we are ready
     #[arg(long, hide = true)]
     background: bool,
+}
+
+/// When to end unused.
+#[derive(Clone, Copy, Debug)]
+struct IdleExit(Option<Duration>);
+
+fn parse_idle_exit(text: &str) -> Result<IdleExit, String> {
+    if text == "none" {
+        return Ok(IdleExit(None));
+    }
+    let limit = parse_duration(text)?;
+    if limit < IDLE_EXIT_MIN {
+        return Err(format!("it must be at least {}", write_duration(IDLE_EXIT_MIN)));
+    }
+    Ok(IdleExit(Some(limit)))
+}
+
+impl ServeArguments {
+    /// Tells whoever started us, and waits for the word, why nothing will serve.
+    pub(crate) fn tell_starter(&self, failure: &Failure) {
+        if self.background {
+            Readiness.failed(failure.code(), failure.why());
+        }
+    }
 }
 
 pub(crate) fn perform(
@@ -56,11 +87,10 @@ pub(crate) fn perform(
             }
             begun
         }
-        (Err(failure), Some(readiness)) => {
-            readiness.failed(failure.code(), failure.why());
+        (Err(failure), _) => {
+            arguments.tell_starter(&failure);
             return Err(failure);
         }
-        (Err(failure), None) => return Err(failure),
     };
     runtime.block_on(serve(context, server))
 }
@@ -72,7 +102,9 @@ fn begin(context: &Context, arguments: &ServeArguments) -> Result<Server, Failur
     }
     start_log(context, arguments)?;
     crate::sys::raise_descriptor_limit();
-    let config = ServerConfig { trace: context.trace()?, ..ServerConfig::default() };
+    let configured = context.config.settings.server.clone();
+    let idle_exit = arguments.idle_exit.map_or(configured.idle_exit, |IdleExit(limit)| limit);
+    let config = ServerConfig { trace: context.trace()?, idle_exit, ..configured };
     Server::bind(&context.socket, config).map_err(|error| {
         let why = match std::error::Error::source(&error) {
             Some(source) => format!("{error}: {source}"),

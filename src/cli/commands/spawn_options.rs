@@ -9,6 +9,7 @@ use super::super::{
     failure::{Failure, exit_code},
     text::{
         child_env::{EnvSetting, child_environment, clean_environment, parse_env_setting},
+        size::parse_size,
         window_size::parse_window_size,
     },
 };
@@ -90,13 +91,7 @@ fn terminal_size() -> WindowSize {
 pub(crate) fn parse_log_size(text: &str) -> Result<u32, String> {
     use tautline_protocol::limits::{LOG_SIZE_MAX, LOG_SIZE_MIN};
 
-    let lower = text.to_ascii_lowercase();
-    let units = [("k", 1 << 10), ("m", 1 << 20), ("g", 1_u64 << 30)];
-    let unit = units.iter().find_map(|(name, unit)| Some((lower.strip_suffix(name)?, *unit)));
-    let (digits, unit) = unit.unwrap_or((&lower, 1));
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let number = digits.parse::<u64>().ok().filter(|_| is_number);
-    let size = number.and_then(|number| u32::try_from(number.checked_mul(unit)?).ok());
+    let size = parse_size(text).and_then(|size| u32::try_from(size).ok());
     let size = size.filter(|size| (LOG_SIZE_MIN..=LOG_SIZE_MAX).contains(size));
     size.ok_or_else(|| format!("\"{text}\" is no log size; write 64k to 1g"))
 }

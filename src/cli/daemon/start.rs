@@ -59,11 +59,11 @@ const _: () = assert!(RETURN_LIMIT.as_millis() >= LEAVING_LIMIT.as_millis());
 /// its place: a process each time.
 const ATTEMPTS: usize = 10;
 
-/// Starts a daemon at `socket`, unless one runs by the time it is our turn; returns whether it was
-/// started here.
+/// Starts a daemon at `socket`, with that configuration file if one was named, unless one runs by
+/// the time it is our turn; returns whether it was started here.
 ///
 /// Must be called inside a tokio runtime.
-pub(crate) fn start(socket: &Path) -> Result<bool, Failure> {
+pub(crate) fn start(socket: &Path, config: Option<&Path>) -> Result<bool, Failure> {
     let directory = state_directory()
         .map_err(|error| Failure::new(exit_code::FAILURE, "state_directory", error))?;
     make_directory(&directory)
@@ -75,7 +75,7 @@ pub(crate) fn start(socket: &Path) -> Result<bool, Failure> {
         return Ok(false);
     }
     loop {
-        match spawn(socket) {
+        match spawn(socket, config) {
             Ok(()) => return Ok(true),
             // One that is ending holds its lock a moment longer than its socket; one whose socket
             // was swept away is about to make it again; one that somebody started by hand, past
@@ -145,15 +145,19 @@ fn take_lock(path: &Path) -> Result<File, Failure> {
 }
 
 /// Starts it and waits until it is ready.
-fn spawn(socket: &Path) -> Result<(), NotReady> {
-    let mut answer = spawn_only(socket).map_err(|error| error.to_string())?;
+fn spawn(socket: &Path, config: Option<&Path>) -> Result<(), NotReady> {
+    let mut answer = spawn_only(socket, config).map_err(|error| error.to_string())?;
     readiness::wait(&mut answer, READY_LIMIT)
 }
 
 /// Starts it; returns the pipe through which it answers.
-fn spawn_only(socket: &Path) -> io::Result<ChildStdout> {
+fn spawn_only(socket: &Path, config: Option<&Path>) -> io::Result<ChildStdout> {
     let mut command = Command::new(own_executable()?);
-    command.arg0("taut").arg("--socket").arg(socket).args(["serve", "--background"]);
+    command.arg0("taut").arg("--socket").arg(socket);
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    command.args(["serve", "--background"]);
     command.env_clear().envs(daemon_environment(&own_variables())).current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     crate::sys::prepare_daemon(&mut command);

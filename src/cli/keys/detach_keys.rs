@@ -1,5 +1,7 @@
 //! The keys that detach, in docker's syntax: `ctrl-p,ctrl-q`, `ctrl-\`, `q`, `none`.
 
+use std::fmt;
+
 use super::sequence::ControlSequence;
 
 /// The keys that detach when they are pressed one after the other; none if it is empty.
@@ -31,6 +33,21 @@ impl DetachKeys {
     /// `ctrl-\`, which nothing but quitting by force is typed with.
     pub(crate) fn usual() -> Self {
         Self(vec![DetachKey { legacy: 0x1c, letter: b'\\', has_ctrl: true }])
+    }
+}
+
+impl fmt::Display for DetachKeys {
+    /// As [`parse_detach_keys`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (index, key) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let ctrl = if key.has_ctrl { "ctrl-" } else { "" };
+            write!(f, "{comma}{ctrl}{}", char::from(key.letter))?;
+        }
+        Ok(())
     }
 }
 
@@ -132,6 +149,9 @@ mod tests {
         assert_eq!(legacy("ctrl-P,x,Y"), [0x10, b'x', b'Y']);
         assert_eq!(legacy("ctrl-@,ctrl-],ctrl-^,ctrl-_"), [0x00, 0x1d, 0x1e, 0x1f]);
         assert_eq!(legacy("none"), b"");
+        for text in ["ctrl-\\", "ctrl-p,ctrl-q", "x,Y", "none"] {
+            assert_eq!(parse_detach_keys(text).unwrap().to_string(), text);
+        }
         for text in ["", ",", "ctrl-", "ctrl-1", "ctrl-pp", "ab", "ctrl-[", "é", "ctrl-p,", " "] {
             assert!(parse_detach_keys(text).is_err(), "{text}");
         }

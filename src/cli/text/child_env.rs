@@ -75,8 +75,9 @@ fn apply(env: &mut Variables, own: &Variables, settings: &[EnvSetting]) {
     }
 }
 
-/// What tells where a user sits: new with each login, and wrong in a session that outlives it.
-const SEAT: [&str; 10] = [
+/// What tells where a user sits: new with each login, and wrong in a session that outlives it. The
+/// default of `update_environment`.
+pub(crate) const SEAT: [&str; 10] = [
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
     "KRB5CCNAME",
@@ -91,8 +92,9 @@ const SEAT: [&str; 10] = [
 
 /// What of the client's environment a session takes over when the client attaches, for children
 /// started later.
-pub(crate) fn session_variables(own: &Variables) -> Variables {
-    own.iter().filter(|(name, _)| SEAT.iter().any(|known| name == known)).cloned().collect()
+pub(crate) fn session_variables(own: &Variables, names: &[String]) -> Variables {
+    let is_named = |name: &OsStr| names.iter().any(|known| name == known.as_str());
+    own.iter().filter(|(name, _)| is_named(name)).cloned().collect()
 }
 
 /// What of the client's environment a daemon it starts is given: nothing that belongs to one

@@ -44,6 +44,20 @@ fn split_unit(text: &str) -> (&str, u128) {
     found.unwrap_or((text, 1_000_000_000))
 }
 
+/// A duration as [`parse_duration`] reads it: exactly, in the largest unit that can say it.
+pub(crate) fn write_duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let units = ["h", "m", "s", "ms", "us"];
+    let fits = |name: &&&str| {
+        let (_, unit) = split_unit(name);
+        nanos.is_multiple_of(unit)
+    };
+    match units.iter().find(fits) {
+        Some(name) if nanos > 0 => format!("{}{name}", nanos / split_unit(name).1),
+        _ => format!("{}s", duration.as_secs_f64()),
+    }
+}
+
 /// A duration as people read it: three digits and a unit.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
@@ -99,6 +113,13 @@ mod tests {
         }
         for text in ["9999999999999", "50000h", "1.1234567890123"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in ["0s", "100us", "250ms", "5s", "90s", "2m", "3h", "0.000000001s"] {
+            assert_eq!(write_duration(parse_duration(text).unwrap()), text);
         }
     }
 

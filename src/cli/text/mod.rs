@@ -6,5 +6,6 @@ pub(crate) mod escape;
 pub(crate) mod moment;
 pub(crate) mod quantiles;
 pub(crate) mod signal_name;
+pub(crate) mod size;
 pub(crate) mod table;
 pub(crate) mod window_size;
