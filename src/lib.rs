@@ -81,8 +81,9 @@ pub mod transport;
 #[cfg(unix)]
 pub use client::{
     AttachOptions, Client, ClientConfig, ConnectFailure, EngineError, EngineStats, Event, Events,
-    Granted, Input, LogRange, PongTimes, RecvError, RequestError, ScreenCursor, ScreenOptions,
-    SendError, SessionScreen, SessionStatus, SpawnRequest, SpawnedSession, StatsOptions,
+    Granted, Input, LogPiece, LogRange, PongTimes, RecvError, RequestError, ScreenCursor,
+    ScreenOptions, SendError, SessionScreen, SessionStatus, SpawnRequest, SpawnedSession,
+    StatsOptions,
 };
 #[cfg(unix)]
 pub use engine::{Command, ConfigError, OpenError, ServeError, Server, ServerConfig};

@@ -11,6 +11,8 @@ mod completing;
 mod configuring;
 #[path = "cli/daemon.rs"]
 mod daemon;
+#[path = "cli/following.rs"]
+mod following;
 #[path = "cli/json_doc.rs"]
 mod json_doc;
 #[path = "cli/lab.rs"]
@@ -25,3 +27,5 @@ mod screen;
 mod sessions;
 #[path = "cli/tracing.rs"]
 mod tracing;
+#[path = "cli/typing.rs"]
+mod typing;

@@ -9,6 +9,7 @@ mod connection_task;
 mod error;
 mod events;
 mod input;
+mod log;
 mod outgoing;
 mod requests;
 mod screen;
@@ -24,8 +25,9 @@ pub use attach::{AttachOptions, Granted};
 pub use error::{ConnectFailure, EngineError, RecvError, RequestError, SendError};
 pub use events::{Event, Events};
 pub use input::Input;
+pub use log::{LogPiece, LogRange};
 pub use screen::{ScreenCursor, ScreenOptions, SessionScreen};
-pub use session_types::{LogRange, PongTimes, SessionStatus, SpawnRequest, SpawnedSession};
+pub use session_types::{PongTimes, SessionStatus, SpawnRequest, SpawnedSession};
 pub use stats::{EngineStats, StatsOptions};
 
 pub(crate) use events::{Credit, EventReader, Item};

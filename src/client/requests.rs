@@ -7,15 +7,15 @@ use std::{
 
 use tautline_protocol::{
     ArchivedEngineMessage, ArchivedSpawned, AttachTerms, ControlMessage, Disconnect, Kick,
-    KickFlags, List, LoadPlugin, Logs, OwnedFrame, Ping, Remove, RemoveFlags, Rename, Resize,
-    Restart, Shutdown, ShutdownFlags, Signal, SignalTarget, SizePolicy, Spawn, SpawnedFlags,
-    StatusRequest, Stop, WindowSize, entries,
+    KickFlags, List, LoadPlugin, OwnedFrame, Ping, Remove, RemoveFlags, Rename, Resize, Restart,
+    Shutdown, ShutdownFlags, Signal, SignalTarget, SizePolicy, Spawn, SpawnedFlags, StatusRequest,
+    Stop, WindowSize, entries,
 };
 use tokio::sync::mpsc;
 
 use super::{
-    AttachOptions, Client, EngineError, Events, Input, LogRange, PongTimes, RequestError,
-    SessionStatus, SpawnRequest, SpawnedSession,
+    AttachOptions, Client, EngineError, Events, Input, PongTimes, RequestError, SessionStatus,
+    SpawnRequest, SpawnedSession,
     attach::PendingAttachment,
     connection_task::{Line, RequestFailed},
     error::LineEnd,
@@ -86,35 +86,6 @@ impl Client {
                     found.push(SessionStatus::from(status.get()));
                 }
                 Ok(ArchivedEngineMessage::Done(_)) => return Ok(found),
-                other => return Err(refusal_or_lost(self.line(), other.ok())),
-            }
-        }
-    }
-
-    /// Reads a session's log without attaching.
-    ///
-    /// # Errors
-    ///
-    /// `NoSuchSession` if there is none of that name.
-    pub async fn logs(&self, name: &str, range: LogRange) -> Result<Vec<u8>, RequestError> {
-        let (tail_lines, from) = match range {
-            LogRange::All => (0, 0),
-            LogRange::TailLines(lines) => (lines, 0),
-            LogRange::From(from) => (0, from),
-        };
-        if range == LogRange::TailLines(0) {
-            return Ok(Vec::new());
-        }
-        let logs = Logs { flags: 0, tail_lines, from, name: name.into() };
-        let mut replies = self.ask(ControlMessage::Logs(logs))?;
-        let mut bytes = Vec::new();
-        loop {
-            let frame = self.reply(&mut replies).await?;
-            match frame.frame().engine() {
-                Ok(ArchivedEngineMessage::LogChunk(chunk)) => {
-                    bytes.extend_from_slice(&chunk.get().bytes);
-                }
-                Ok(ArchivedEngineMessage::Done(_)) => return Ok(bytes),
                 other => return Err(refusal_or_lost(self.line(), other.ok())),
             }
         }

@@ -143,18 +143,6 @@ pub struct PongTimes {
     pub replied_ns: u64,
 }
 
-/// Which part of a session's log.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum LogRange {
-    /// All that is held.
-    All,
-    /// The last so many lines.
-    TailLines(u32),
-    /// From an output offset on, as far as it is held.
-    From(u64),
-}
-
 /// Strings as they travel: each ended by NUL.
 pub(super) fn list(strings: &[OsString]) -> Vec<u8> {
     strings.iter().flat_map(|string| [string.as_bytes(), b"\0"].concat()).collect()

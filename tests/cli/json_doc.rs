@@ -129,7 +129,16 @@ fn sessions_are_as_documented() {
     lab.until(&["ls"], |table| table.contains("exited (1)"));
     assert_documented("`ls` and `status`", &stdout(&lab, &["ls"]));
     assert_documented("`ls` and `status`", &stdout(&lab, &["status"]));
-    let sent = [stdout(&lab, &["send", "a", "x"]), stdout(&lab, &["send", "b", "x"])].concat();
+    let waiting = |pattern, timeout| {
+        stdout(&lab, &["send", "a", "x", "--wait-output", pattern, "--timeout", timeout])
+    };
+    let sent = [
+        stdout(&lab, &["send", "a", "x"]),
+        stdout(&lab, &["send", "b", "x"]),
+        waiting("x", "30s"),
+        waiting("nothing like it", "10ms"),
+    ];
+    let sent = sent.concat();
     assert_documented("`send`", &sent);
     assert_documented("`detach`", &stdout(&lab, &["detach", "a"]));
 }

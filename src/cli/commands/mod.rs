@@ -24,6 +24,7 @@ pub(crate) mod spawn_options;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod typed_items;
 pub(crate) mod version;
 
 use std::future::Future;

@@ -8,5 +8,5 @@ mod undo;
 
 pub(crate) use modes::TerminalModes;
 pub(crate) use raw_mode::RawMode;
-pub(crate) use standard_output::StandardOutput;
+pub(crate) use standard_output::{StandardOutput, reader_gone};
 pub(crate) use tty::Tty;

@@ -1,12 +1,14 @@
 //! Standard output, written by a thread: a reader that does not read holds up nothing else.
 
 use std::{
+    future,
     io::{self, Write},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
 };
 
-use tokio::sync::mpsc;
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::sync::{mpsc, oneshot};
 
 /// Standard output for whoever must not block.
 #[derive(Debug)]
@@ -39,6 +41,30 @@ impl StandardOutput {
         let (bytes, outcome) = self.written.recv().await.ok_or_else(gone)?;
         self.kept = bytes;
         outcome
+    }
+}
+
+/// Waits until nobody can read standard output any more; for ever if that cannot be seen, as with a
+/// file.
+///
+/// Without it a program that waits for something to print outlives the pipe it prints into. A
+/// thread watches: what cannot be made non-blocking, because others share it, is no runtime's.
+pub(crate) async fn reader_gone() {
+    let (gone, is_gone) = oneshot::channel();
+    let watch = move || {
+        let stdout = rustix::stdio::stdout();
+        // Errors and hang-ups are told unasked.
+        let mut watched = [PollFd::from_borrowed_fd(stdout, PollFlags::empty())];
+        while poll(&mut watched, None) == Err(rustix::io::Errno::INTR) {}
+        let is_gone = watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+        if is_gone {
+            // If nobody waits any more, the process is ending.
+            gone.send(()).ok();
+        }
+    };
+    let watching = thread::Builder::new().name("taut-stdout-watch".into()).spawn(watch);
+    if watching.is_err() || is_gone.await.is_err() {
+        future::pending::<()>().await;
     }
 }
 

@@ -21,6 +21,42 @@ pub(crate) fn escaped_lines(bytes: &[u8]) -> String {
     shown
 }
 
+/// Lines that come in pieces: the same text as if they had come at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LineEscaper {
+    /// The end of what came, as far as only what follows tells how it is shown: a carriage return,
+    /// or the first bytes of a character. At most three bytes.
+    held: Vec<u8>,
+}
+
+impl LineEscaper {
+    /// What is shown for the next piece.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
+        self.held.extend_from_slice(bytes);
+        let rest = self.held.split_off(settled(&self.held));
+        let shown = escaped_lines(&self.held);
+        self.held = rest;
+        shown
+    }
+
+    /// What is shown for what was held back: nothing follows.
+    pub(crate) fn finish(&mut self) -> String {
+        escaped_lines(&std::mem::take(&mut self.held))
+    }
+}
+
+/// How much from the front is shown the same whatever follows.
+fn settled(bytes: &[u8]) -> usize {
+    if bytes.last() == Some(&b'\r') {
+        return bytes.len() - 1;
+    }
+    let Some(chunk) = bytes.utf8_chunks().last() else { return 0 };
+    // Cut short it is an error without a length; any other is invalid whatever follows.
+    let is_part =
+        std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
+    if is_part { bytes.len() - chunk.invalid().len() } else { bytes.len() }
+}
+
 fn is_layout(letter: char) -> bool {
     letter == '\n' || letter == '\t'
 }
@@ -82,5 +118,36 @@ mod tests {
         assert_eq!(escaped_lines(b"a\tb\r\nc\rd\r\r\n\x1b[31m"), "a\tb\nc\\rd\\r\n\\x1b[31m");
         assert_eq!(escaped_lines(b"\r"), "\\r");
         assert_eq!(escaped_lines(b"half \xe2\x82"), "half \\xe2\\x82");
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_are_cut() {
+        let bytes =
+            b"a\r\nna\xc3\xafve \xf0\x9f\xa6\x80\r\r\n\xe2\x82\xff\xe2\x82\xac\r\x1b[m \xe2\x82";
+        let whole = escaped_lines(bytes);
+        for cut in 0..=bytes.len() {
+            for next in cut..=bytes.len() {
+                let mut lines = LineEscaper::default();
+                let pieces = [&bytes[..cut], &bytes[cut..next], &bytes[next..]];
+                let mut shown = String::new();
+                for piece in pieces {
+                    shown.push_str(&lines.push(piece));
+                    assert!(lines.held.len() <= 3);
+                }
+                shown.push_str(&lines.finish());
+                assert_eq!(shown, whole, "cut at {cut} and {next}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_back_without_need() {
+        let mut lines = LineEscaper::default();
+        assert_eq!(lines.push(b"prompt$ "), "prompt$ ");
+        assert_eq!(lines.push(b"\xff"), "\\xff");
+        assert_eq!(lines.push(b"x\r"), "x");
+        assert_eq!(lines.push(b"\n"), "\n");
+        assert_eq!(lines.push(b"\xc3"), "");
+        assert_eq!(lines.finish(), "\\xc3");
     }
 }
