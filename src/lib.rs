@@ -81,7 +81,7 @@ pub mod transport;
 #[cfg(unix)]
 pub use client::{
     AttachOptions, Client, ClientConfig, ConnectFailure, EngineError, EngineStats, Event, Events,
-    Granted, Input, LogPiece, LogRange, PongTimes, RecvError, RequestError, ScreenCursor,
+    Granted, Input, LogPiece, LogRange, LogText, PongTimes, RecvError, RequestError, ScreenCursor,
     ScreenOptions, SendError, SessionScreen, SessionStatus, SpawnRequest, SpawnedSession,
     StatsOptions,
 };

@@ -7,10 +7,10 @@
 /// Each costs a receive and a send buffer of 8 KiB and its task: 64 of them about 1.2 MiB.
 pub const CLIENTS_LIMIT: u32 = 64;
 
-/// Connections whose hello has not been answered yet, beyond the clients; one more is dropped.
+/// Connections that have not been welcomed; for one more, the oldest is refused with `AtCapacity`.
 ///
-/// Large, so that a thousand silent connections do not keep an honest one out until their hello
-/// deadline passes: at worst 8 MiB of receive buffers for five seconds.
+/// Whoever means it says hello at once, so silent ones keep nobody out, however many. Large enough
+/// for any rush of honest ones: at worst 18 MiB of buffers, for five seconds.
 pub const HANDSHAKES_LIMIT: usize = 1024;
 
 /// Attachments one connection may have; one more is refused with `LimitReached`.
@@ -41,6 +41,12 @@ pub const LOG_SIZE: usize = 1024 * 1024;
 /// Commands on their way to a PTY writer. It always takes them, also when the child does not read,
 /// so this only bounds a burst within one turn of the runtime.
 pub const PTY_COMMANDS_MAX: usize = 64;
+
+/// Window sizes that wait in a PTY writer's queue, each in its place between input; with one more,
+/// the newest of them is replaced.
+///
+/// Bounds what a client costs that resizes between keystrokes while the child does not read.
+pub const SIZES_QUEUED_MAX: usize = 64;
 
 /// Input that travels inside a command; more travels in a block.
 pub const INPUT_INLINE: usize = 64;
@@ -87,7 +93,8 @@ pub const LOG_SIZE_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Clients whose input one session keeps count of; one more is refused with `LimitReached`.
 ///
-/// Each may have its input window queued, also after it left: at most 16 MiB a session.
+/// Each may have its input window queued, also after it left: at most 16 MiB a session, or nine
+/// times that if every byte was typed by another client than the one before.
 pub const LEDGERS_MAX: usize = 256;
 
 /// Frames one client may have handled before others get their turn.

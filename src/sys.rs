@@ -22,6 +22,21 @@ pub(crate) fn register(descriptor: OwnedFd, interest: Interest) -> io::Result<As
     registered.map_err(|error| error.into_parts().1)
 }
 
+/// So many bytes of zeros, or why not; none of them is touched, so they cost nothing yet.
+pub(crate) fn zeroed(size: usize) -> io::Result<Box<[u8]>> {
+    let out_of_memory = || io::Error::from_raw_os_error(libc::ENOMEM);
+    let layout = std::alloc::Layout::array::<u8>(size.max(1)).map_err(|_| out_of_memory())?;
+    // SAFETY: the layout is not of size 0.
+    let memory = unsafe { std::alloc::alloc_zeroed(layout) };
+    if memory.is_null() {
+        return Err(out_of_memory());
+    }
+    // SAFETY: the memory was just allocated by the global allocator for so many bytes, which is the
+    // layout a vector of bytes with that capacity frees; all of them are initialized, to zero.
+    let bytes = unsafe { Vec::from_raw_parts(memory, size, size.max(1)) };
+    Ok(bytes.into_boxed_slice())
+}
+
 /// A new Unix stream socket, closed on exec from the first instant where the system can do that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn unix_socket() -> io::Result<OwnedFd> {

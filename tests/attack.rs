@@ -5,8 +5,6 @@
 mod fixture;
 
 use std::{
-    io::{ErrorKind, Read, Write},
-    os::unix::net::UnixStream,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,165 +12,12 @@ use std::{
     time::Duration,
 };
 
-use fixture::{TestServer, command, config_in, raw_script, within};
+use fixture::{TestServer, command, config_in, raw_client::*, raw_script, within};
 use tautline::{
     ServeError, Server,
     protocol::{ControlMessage as M, *},
-    transport::BindError,
+    transport::{BindError, Stream},
 };
-
-/// A client that says whatever it is told to, byte by byte.
-struct RawClient {
-    stream: UnixStream,
-    buffer: ReceiveBuffer,
-}
-
-impl RawClient {
-    fn silent(server: &TestServer) -> Self {
-        let stream = UnixStream::connect(&server.socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        Self { stream, buffer: ReceiveBuffer::new() }
-    }
-
-    fn welcomed(server: &TestServer, hello: ClientHello) -> Self {
-        let mut client = Self::silent(server);
-        client.write(&hello.encode());
-        let answer = client.hear().expect("an answer to the hello");
-        let answer = answer.frame();
-        let hello = EngineHello::decode(answer.kind(), answer.payload()).unwrap();
-        assert_eq!(hello.status, Refusal::Welcome.to_wire());
-        client
-    }
-
-    /// Welcomed as a client nobody else is.
-    fn new(server: &TestServer) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(1);
-        let number = u128::from(COUNT.fetch_add(1, Ordering::Relaxed));
-        let client_id = number.to_be_bytes();
-        Self::welcomed(server, ClientHello { client_id, ..ClientHello::default() })
-    }
-
-    /// Errors do not matter: what became of the connection is heard.
-    fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).ok();
-    }
-
-    fn say(&mut self, id: u64, message: M<'_>) {
-        self.write(&frames(id, message));
-    }
-
-    /// The next frame, or `None` if the connection ended.
-    fn hear(&mut self) -> Option<OwnedFrame> {
-        loop {
-            if let Some(frame) = self.buffer.next_frame().expect("the engine's frames are legal") {
-                return Some(OwnedFrame::copy(frame));
-            }
-            match self.stream.read(self.buffer.spare()) {
-                Ok(0) => return None,
-                Ok(count) => self.buffer.advance(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("nothing in 5 s"),
-                Err(_) => return None,
-            }
-        }
-    }
-
-    /// The next frame with this id and one of these tags, or `None` if the connection ended.
-    fn hear_of(&mut self, id: u64, tags: &[u8]) -> Option<OwnedFrame> {
-        loop {
-            let heard = self.hear()?;
-            if heard.frame().id() == id && tags.contains(&heard.frame().kind().tag()) {
-                return Some(heard);
-            }
-        }
-    }
-
-    /// The final frame of a request: its error, if it was refused.
-    fn ask(&mut self, id: u64, message: M<'_>) -> Result<OwnedFrame, ErrorCode> {
-        self.say(id, message);
-        let tags = [SPAWNED, ATTACHED, PONG, SESSIONS, DONE, ERROR];
-        let answer = self.hear_of(id, &tags).expect("the connection stays");
-        match answer.frame().engine().unwrap() {
-            ArchivedEngineMessage::Error(error) => {
-                Err(ErrorCode::from_wire(error.get().code.to_native()).unwrap())
-            }
-            _ => Ok(answer.clone()),
-        }
-    }
-
-    /// Once this is answered, all that was said before was handled, and what could be written was.
-    fn settle(&mut self) {
-        for id in [u64::MAX - 1, u64::MAX] {
-            self.ask(id, M::Ping(Ping::default())).unwrap();
-        }
-    }
-
-    fn close_reason(&mut self) -> Option<CloseReason> {
-        let goodbye = self.hear_of(0, &[GOODBYE])?;
-        let ArchivedEngineMessage::Goodbye(goodbye) = goodbye.frame().engine().unwrap() else {
-            panic!("a goodbye with another kind");
-        };
-        CloseReason::from_wire(goodbye.get().reason.to_native())
-    }
-}
-
-const SPAWNED: u8 = 1;
-const ATTACHED: u8 = 2;
-const OUTPUT: u8 = 6;
-const EXITED: u8 = 12;
-const PONG: u8 = 14;
-const SESSIONS: u8 = 15;
-const LOG_CHUNK: u8 = 17;
-const DONE: u8 = 23;
-const ERROR: u8 = 24;
-const GOODBYE: u8 = 25;
-
-fn frames(id: u64, message: M<'_>) -> Vec<u8> {
-    let mut writer = PartWriter::new(id, message).unwrap();
-    let mut buffer = [0; limits::FRAME_MAX];
-    let mut bytes = Vec::new();
-    while let Some(count) = writer.next_frame(&mut buffer).unwrap() {
-        bytes.extend_from_slice(&buffer[..count]);
-    }
-    bytes
-}
-
-/// All of a message's archive, without header.
-fn archive(id: u64, message: M<'_>) -> Vec<u8> {
-    let whole = frames(id, message);
-    whole[limits::HEADER_SIZE..].to_vec()
-}
-
-fn part(id: u64, position: usize, archive: &[u8], piece: &[u8]) -> Vec<u8> {
-    let (position, total) = (position as u32, archive.len() as u32);
-    frames(id, M::Part(Part { position, total, bytes: piece.into() }))
-}
-
-/// What completes a `Ping` of which parts were sent.
-fn rest_of_ping(rest: &[u8]) -> Vec<u8> {
-    let kind = Kind::new(Class::Control, 11);
-    let header = Header { kind, flags: Flags::NONE, payload_size: rest.len() };
-    [&header.encode()[..], rest].concat()
-}
-
-fn attach(name: &str, terms: AttachTerms) -> M<'_> {
-    M::Attach(Attach { terms, name: name.into(), ..Attach::default() })
-}
-
-const TYPING: AttachTerms = AttachTerms {
-    attachment: 1,
-    flags: 0,
-    output_from: 0,
-    window: 0,
-    pause_limit_ms: 0,
-    history_lines: 0,
-    delivery: Delivery::None.to_wire(),
-    view: View::None.to_wire(),
-};
-
-fn typed(offset: usize, bytes: &[u8]) -> M<'_> {
-    let (attachment, offset) = (1, offset as u64);
-    M::Input(Input { attachment, flags: 0, turn: 0, offset, bytes: bytes.into() })
-}
 
 /// A session whose child printed a megabyte and ended.
 async fn megabyte(server: &TestServer) {
@@ -196,7 +41,7 @@ fn logs_len(reader: &mut RawClient) -> Option<usize> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_longest_ping_behind_another_is_answered() {
     let server = TestServer::start();
-    let mut client = RawClient::new(&server);
+    let mut client = RawClient::new(&server.socket);
     let bytes = [b'x'; limits::PING_MAX];
     let longest = archive(1, M::Ping(Ping { bytes: (&bytes).into(), ..Ping::default() }));
     client.write(&part(1, 0, &longest, &longest[..8000]));
@@ -219,7 +64,7 @@ async fn a_session_with_the_longest_command_can_be_described() {
     let client = server.client().await;
     let (_input, mut events) = fixture::attached(&client, &request).await;
     fixture::read_until(&mut events, b"there").await;
-    let mut raw = RawClient::new(&server);
+    let mut raw = RawClient::new(&server.socket);
     raw.say(1, M::Status(StatusRequest { flags: 0, name: "deep".into() }));
     assert!(raw.hear_of(1, &[DONE, ERROR]).is_some(), "the connection died of a question");
 }
@@ -228,9 +73,9 @@ async fn a_session_with_the_longest_command_can_be_described() {
 async fn a_reader_that_begins_late_gets_the_whole_log() {
     let server = TestServer::start();
     megabyte(&server).await;
-    let mut reader = RawClient::new(&server);
+    let mut reader = RawClient::new(&server.socket);
     reader.say(1, M::Logs(Logs { name: "long".into(), ..Logs::default() }));
-    RawClient::new(&server).settle();
+    RawClient::new(&server.socket).settle();
     assert!(logs_len(&mut reader).is_some_and(|len| len >= 1_000_000));
 }
 
@@ -238,10 +83,10 @@ async fn a_reader_that_begins_late_gets_the_whole_log() {
 async fn a_client_that_said_its_last_word_still_gets_its_answer() {
     let server = TestServer::start();
     megabyte(&server).await;
-    let mut reader = RawClient::new(&server);
+    let mut reader = RawClient::new(&server.socket);
     reader.say(1, M::Logs(Logs { name: "long".into(), ..Logs::default() }));
     reader.stream.shutdown(std::net::Shutdown::Write).unwrap();
-    RawClient::new(&server).settle();
+    RawClient::new(&server.socket).settle();
     assert!(logs_len(&mut reader).is_some_and(|len| len >= 1_000_000), "the answer was cut");
 }
 
@@ -250,7 +95,7 @@ async fn attaching_anew_grants_no_second_input_window() {
     let server = TestServer::start();
     let client = server.client().await;
     fixture::attached_ready(&client, &raw_script("deaf", "exec sleep 60")).await;
-    let mut raw = RawClient::new(&server);
+    let mut raw = RawClient::new(&server.socket);
     let mut typed_in_all = 0;
     for round in 0..16 {
         let Ok(attached) = raw.ask(2 * round + 1, attach("deaf", TYPING)) else { break };
@@ -277,8 +122,8 @@ async fn attaching_anew_grants_no_second_input_window() {
 async fn a_flood_of_slow_requests_leaves_others_their_turn() {
     const FLOOD: u32 = 300;
     let server = TestServer::start();
-    let mut other = RawClient::new(&server);
-    let mut flooder = RawClient::new(&server);
+    let mut other = RawClient::new(&server.socket);
+    let mut flooder = RawClient::new(&server.socket);
     let spawn = Spawn { argv: b"/nonexistent\0".into(), cwd: b"/".into(), ..Spawn::default() };
     let flood: Vec<u8> = (1..=FLOOD).flat_map(|id| frames(id.into(), M::Spawn(spawn))).collect();
     flooder.write(&flood);
@@ -303,7 +148,7 @@ async fn anonymous_clients_type_each_for_itself() {
     let client = server.client().await;
     let (_input, mut events) =
         fixture::attached_ready(&client, &raw_script("echo", "exec cat")).await;
-    let mut clients = [0, 1].map(|_| RawClient::welcomed(&server, ClientHello::default()));
+    let mut clients = [0, 1].map(|_| RawClient::welcomed(&server.socket, ClientHello::default()));
     for client in &mut clients {
         client.ask(1, attach("echo", TYPING)).unwrap();
     }
@@ -328,7 +173,7 @@ async fn who_may_not_look_is_shown_nothing() {
     let client = server.client().await;
     within(client.spawn(&command("secret", &["sleep", "60"]))).await.unwrap();
     let hello = ClientHello { rights: Rights::SPAWN | Rights::RESIZE, ..ClientHello::default() };
-    let mut blind = RawClient::welcomed(&server, hello);
+    let mut blind = RawClient::welcomed(&server.socket, hello);
     let refused = Err(ErrorCode::NotPermitted);
     let mut ask = |id, message| blind.ask(id, message).map(|_| ());
     assert_eq!(ask(1, M::List(List::default())), refused, "list");
@@ -342,7 +187,7 @@ async fn no_delivery_is_granted_without_a_window() {
     let server = TestServer::start();
     let client = server.client().await;
     within(client.spawn(&command("flood", &["yes"]))).await.unwrap();
-    let mut raw = RawClient::new(&server);
+    let mut raw = RawClient::new(&server.socket);
     raw.ask(1, attach("flood", TYPING)).unwrap();
     let adjust = Adjust {
         attachment: 1,
@@ -359,7 +204,7 @@ async fn no_delivery_is_granted_without_a_window() {
 async fn what_was_printed_before_a_kill_is_delivered() {
     let server = TestServer::start();
     let client = server.client().await;
-    let mut raw = RawClient::new(&server);
+    let mut raw = RawClient::new(&server.socket);
     let script = "stty raw -echo; head -c 11000 /dev/zero; touch done; exec sleep 60";
     let cwd = server.directory.path().to_str().unwrap();
     let path = format!("PATH={}\0", std::env::var("PATH").unwrap());
@@ -395,8 +240,203 @@ async fn a_length_that_no_frame_has_is_named() {
         (u32::MAX, CloseReason::LengthTooLarge),
     ];
     for (length, reason) in lengths {
-        let mut client = RawClient::new(&server);
+        let mut client = RawClient::new(&server.socket);
         client.write(&u32::to_be_bytes(length));
         assert_eq!(client.close_reason(), Some(reason), "{length}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_reader_of_a_log_is_told_that_its_end_left_meanwhile() {
+    let server = TestServer::with(|config| config.log_size = limits::LOG_SIZE_MIN as usize);
+    let client = server.client().await;
+    let script =
+        "head -c 60000 /dev/zero; printf end; read go; head -c 900000 /dev/zero; echo; exec cat";
+    let (input, mut events) = fixture::attached_ready(&client, &raw_script("s", script)).await;
+    fixture::read_until(&mut events, b"end").await;
+    // What does not fit the socket is read from the log later: fill it first.
+    let mut reader = RawClient::new(&server.socket);
+    let all: Vec<u8> = (1..=60)
+        .flat_map(|id| frames(id, M::Logs(Logs { name: "s".into(), ..Logs::default() })))
+        .collect();
+    reader.write(&all);
+    RawClient::new(&server.socket).settle();
+    RawClient::new(&server.socket).settle();
+    within(input.send(b"go\n")).await.unwrap();
+    fixture::read_until(&mut events, b"\n").await;
+    let (mut gaps, mut ended) = (0, 0);
+    let mut read = [0; 61];
+    while ended < 60 {
+        let heard = reader.hear().expect("the connection stays");
+        let at = heard.frame().id() as usize;
+        match heard.frame().engine().unwrap() {
+            ArchivedEngineMessage::LogChunk(chunk) => {
+                let (chunk, next) = (chunk.get(), &mut read[at]);
+                let offset = chunk.offset.to_native();
+                let is_gap = chunk.flags.to_native() & LogFlags::GAP != 0;
+                assert_eq!(is_gap, offset > *next, "a gap is marked, and nothing else is");
+                gaps += u32::from(is_gap);
+                *next = offset + chunk.bytes.len() as u64;
+            }
+            ArchivedEngineMessage::Done(_) => {
+                assert!(read[at] >= 60_009, "{at} ends at {} without a word", read[at]);
+                ended += 1;
+            }
+            _ => panic!("no log"),
+        }
+    }
+    assert!(gaps > 0, "it was read too early to show anything");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_frame_that_comes_byte_by_byte_is_read_as_one() {
+    let server = TestServer::start();
+    let mut other = RawClient::new(&server.socket);
+    let mut client = RawClient::silent(&server.socket);
+    let mut byte_by_byte = |client: &mut RawClient, bytes: &[u8]| {
+        for byte in bytes {
+            client.write(&[*byte]);
+            // By then the engine has read it.
+            other.ask(1, M::Ping(Ping::default())).unwrap();
+        }
+    };
+    byte_by_byte(&mut client, &ClientHello::default().encode());
+    assert!(client.hear().is_some(), "welcome");
+    byte_by_byte(&mut client, &frames(1, M::Ping(Ping::default())));
+    assert!(client.hear_of(1, &[PONG]).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_flood_on_one_attachment_leaves_another_of_its_connection_its_turn() {
+    let server = TestServer::start();
+    let client = server.client().await;
+    within(client.spawn(&command("flood", &["yes"]))).await.unwrap();
+    fixture::attached_ready(&client, &raw_script("calm", "exec cat")).await;
+    let mut raw = RawClient::new(&server.socket);
+    let reading = AttachTerms { window: 1 << 20, delivery: Delivery::Log.to_wire(), ..TYPING };
+    raw.ask(1, attach("flood", AttachTerms { attachment: 2, ..reading })).unwrap();
+    raw.ask(2, attach("calm", reading)).unwrap();
+    let (mut calm, mut between, mut most) = (0, 0, 0);
+    while calm < 50 {
+        if between == 0 {
+            raw.say(0, typed(calm, b"x"));
+        }
+        let heard = raw.hear_of_any(OUTPUT).expect("the connection stays");
+        let ArchivedEngineMessage::Output(output) = heard.frame().engine().unwrap() else {
+            panic!("no output");
+        };
+        let (number, bytes) = (output.get().attachment.to_native(), output.get().bytes.len());
+        if number == 2 {
+            between += 1;
+            let offset = output.get().offset.to_native() + bytes as u64;
+            raw.say(0, M::Consumed(Consumed { attachment: 2, offset }));
+        } else {
+            calm += bytes;
+            (most, between) = (most.max(between), 0);
+        }
+    }
+    // What lay in the socket's buffer before the answer: a few hundred frames at most.
+    assert!(most < 2000, "{most} frames of the flood came before one of the other");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn numbers_are_free_again_when_they_should_be_and_not_before() {
+    let server = TestServer::start();
+    let client = server.client().await;
+    fixture::attached_ready(&client, &raw_script("s", "exec cat")).await;
+    let mut raw = RawClient::new(&server.socket);
+    for id in [1, 2, 3] {
+        raw.ask(id, attach("s", TYPING)).unwrap();
+        let taken = raw.ask(10 * id, attach("s", TYPING)).err();
+        assert_eq!(taken, Some(ErrorCode::AttachmentInUse));
+        raw.say(0, M::Detach(Detach { attachment: 1 }));
+        assert!(raw.hear_of(id, &[DONE]).is_some());
+        // It ended just now: late words about it are no fault.
+        raw.say(0, M::Consumed(Consumed { attachment: 1, offset: u64::MAX >> 1 }));
+        raw.settle();
+    }
+    // The request that opened an attachment is pending for as long as that lives.
+    raw.ask(4, attach("s", TYPING)).unwrap();
+    raw.say(4, M::Ping(Ping::default()));
+    assert_eq!(raw.close_reason(), Some(CloseReason::IdInUse));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn input_of_no_bytes_is_nothing() {
+    let server = TestServer::start();
+    let client = server.client().await;
+    let (_input, mut events) = fixture::attached_ready(&client, &raw_script("s", "exec cat")).await;
+    let mut raw = RawClient::new(&server.socket);
+    raw.ask(1, attach("s", TYPING)).unwrap();
+    for _ in 0..100 {
+        raw.say(0, typed(0, b""));
+    }
+    raw.say(0, typed(0, b"one"));
+    raw.say(0, typed(3, b""));
+    raw.say(0, typed(3, b"two"));
+    raw.settle();
+    assert_eq!(fixture::read_until(&mut events, b"two").await, b"onetwo");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_message_in_parts_that_is_given_up_ends_its_connection_in_time() {
+    let server = TestServer::with(|config| config.deadlines.frame = Duration::from_millis(200));
+    let bytes = [b'x'; limits::PING_MAX];
+    let longest = archive(1, M::Ping(Ping { bytes: (&bytes).into(), ..Ping::default() }));
+    let mut client = RawClient::new(&server.socket);
+    client.write(&part(1, 0, &longest, &longest[..4000]));
+    // Other frames do not buy it time.
+    let ping = frames(2, M::Ping(Ping::default()));
+    client.write(&ping);
+    assert!(client.hear_of(2, &[PONG]).is_some());
+    assert_eq!(client.close_reason(), Some(CloseReason::FrameTimeout));
+    let mut client = RawClient::new(&server.socket);
+    client.write(&ping[..7]);
+    assert_eq!(client.close_reason(), Some(CloseReason::FrameTimeout));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_flood_that_fills_the_way_to_its_client_leaves_others_on_it_their_turn() {
+    let server = Server::in_process(tautline::ServerConfig::default()).unwrap();
+    let connector = server.connector();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve(async { stopped.await.unwrap_or(()) }));
+    let client =
+        tautline::Client::connect_in_process(&connector, tautline::ClientConfig::default());
+    let client = client.await.unwrap();
+    let script = "head -c 1000000 /dev/zero; printf end; exec cat";
+    let (_input, mut events) = fixture::attached(&client, &raw_script("flood", script)).await;
+    fixture::read_until(&mut events, b"end").await;
+    let (input, mut events) =
+        fixture::attached_ready(&client, &raw_script("calm", "exec cat")).await;
+
+    // One write of the flood is as much as the way of this one holds.
+    let stream = connector.connect().await.unwrap();
+    let reading = AttachTerms { window: 1 << 20, delivery: Delivery::Log.to_wire(), ..TYPING };
+    let flood = AttachTerms { attachment: 2, view: View::Offset.to_wire(), ..reading };
+    let hello = ClientHello::default().encode().to_vec();
+    let said =
+        [hello, frames(1, attach("calm", reading)), frames(2, attach("flood", flood))].concat();
+    stream.try_write(&[std::io::IoSlice::new(&said)]).unwrap();
+    let mut buffer = ReceiveBuffer::new();
+    let (mut flooded, mut is_typed) = (0, false);
+    loop {
+        while let Some(frame) = buffer.next_frame().unwrap() {
+            let Ok(ArchivedEngineMessage::Output(output)) = frame.engine() else { continue };
+            if output.get().attachment.to_native() == 1 {
+                assert!(flooded < 500_000, "it waited for {flooded} bytes of the flood");
+                drop(stop);
+                return within(serving).await.unwrap().unwrap();
+            }
+            flooded += output.get().bytes.len();
+        }
+        if flooded > 0 && !is_typed {
+            is_typed = true;
+            within(input.send(b"x")).await.unwrap();
+            fixture::read_until(&mut events, b"x").await;
+        }
+        let read = std::future::poll_fn(|cx| stream.poll_read(cx, buffer.spare()));
+        let count = within(read).await.unwrap();
+        buffer.advance(count);
     }
 }

@@ -157,7 +157,10 @@ fn every_request_has_its_answer() {
     read_until(&events, b"ready\r\n");
     client.signal("b", 10, SignalTarget::Child).unwrap();
     read_until(&events, b"signalled\r\n");
-    assert_eq!(client.logs("b", LogRange::From(0)).unwrap(), b"ready\r\nsignalled\r\n");
+    assert_eq!(
+        client.logs("b", LogRange::From(0)).unwrap().into_bytes(),
+        b"ready\r\nsignalled\r\n"
+    );
     assert!(client.ping(b"payload").unwrap().round_trip > Duration::ZERO);
     assert_eq!(client.kick("b", false).unwrap(), 1);
     client.stop("b", 9, Duration::ZERO).unwrap();

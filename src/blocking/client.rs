@@ -7,9 +7,9 @@ use tautline_protocol::{EngineHello, SignalTarget, SizePolicy, WindowSize};
 use super::{Events, Input, background::Background, pump::join};
 use crate::{
     client::{
-        self, AttachOptions, ClientConfig, ConnectFailure, EngineStats, LogRange, PongTimes,
-        RequestError, ScreenOptions, SessionScreen, SessionStatus, SpawnRequest, SpawnedSession,
-        StatsOptions,
+        self, AttachOptions, ClientConfig, ConnectFailure, EngineStats, LogRange, LogText,
+        PongTimes, RequestError, ScreenOptions, SessionScreen, SessionStatus, SpawnRequest,
+        SpawnedSession, StatsOptions,
     },
     transport::MemoryConnector,
 };
@@ -117,12 +117,12 @@ impl Client {
         self.background.wait(self.client.status(name))
     }
 
-    /// Reads a session's log without attaching.
+    /// Reads a session's log without attaching, and tells what of it is missing.
     ///
     /// # Errors
     ///
     /// `NoSuchSession` if there is none of that name.
-    pub fn logs(&self, name: &str, range: LogRange) -> Result<Vec<u8>, RequestError> {
+    pub fn logs(&self, name: &str, range: LogRange) -> Result<LogText, RequestError> {
         self.background.wait(self.client.logs(name, range))
     }
 

@@ -15,16 +15,31 @@ pub enum LogRange {
     From(u64),
 }
 
+/// What was read of a session's log.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LogText {
+    /// What was held, in order; between two pieces something is missing.
+    pub pieces: Vec<LogPiece>,
+}
+
 /// Output that was held, without anything missing inside.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LogPiece {
     /// Position of the first byte in the session's output.
     pub offset: u64,
-    /// The bytes.
+    /// The bytes; none if only the gap before them is to be told.
     pub bytes: Vec<u8>,
     /// What comes before and was in the range is missing: it had left the log.
     pub is_after_gap: bool,
+}
+
+impl LogText {
+    /// The bytes of all pieces.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.pieces.into_iter().flat_map(|piece| piece.bytes).collect()
+    }
 }
 
 impl LogPiece {
@@ -35,19 +50,9 @@ impl LogPiece {
 }
 
 impl Client {
-    /// Reads a session's log without attaching.
-    ///
-    /// # Errors
-    ///
-    /// `NoSuchSession` if there is none of that name.
-    pub async fn logs(&self, name: &str, range: LogRange) -> Result<Vec<u8>, RequestError> {
-        let pieces = self.log_pieces(name, range).await?;
-        Ok(pieces.into_iter().flat_map(|piece| piece.bytes).collect())
-    }
-
-    /// Reads a session's log as [`logs`](Self::logs) does, and tells where it is and what of it is
-    /// missing: with [`LogRange::All`] what was printed before the log's beginning, and always what
-    /// left the log while it was read.
+    /// Reads a session's log without attaching, and tells where it is and what of it is missing:
+    /// with [`LogRange::All`] what was printed before the log's beginning, and always what left the
+    /// log while it was read.
     ///
     /// # Errors
     ///
@@ -56,27 +61,25 @@ impl Client {
     /// # Cancel safety
     ///
     /// Cancel safe: a dropped wait changes nothing.
-    pub async fn log_pieces(
-        &self,
-        name: &str,
-        range: LogRange,
-    ) -> Result<Vec<LogPiece>, RequestError> {
+    pub async fn logs(&self, name: &str, range: LogRange) -> Result<LogText, RequestError> {
         let (tail_lines, from) = match range {
             LogRange::All => (0, 0),
             LogRange::TailLines(lines) => (lines, 0),
             LogRange::From(from) => (0, from),
         };
+        let mut text = LogText::default();
         if range == LogRange::TailLines(0) {
-            return Ok(Vec::new());
+            return Ok(text);
         }
         let logs = Logs { flags: 0, tail_lines, from, name: name.into() };
         let mut replies = self.ask(ControlMessage::Logs(logs))?;
-        let mut pieces = Vec::new();
         loop {
             let frame = self.reply(&mut replies).await?;
             match frame.frame().engine() {
-                Ok(ArchivedEngineMessage::LogChunk(chunk)) => take_in(&mut pieces, chunk.get()),
-                Ok(ArchivedEngineMessage::Done(_)) => return Ok(pieces),
+                Ok(ArchivedEngineMessage::LogChunk(chunk)) => {
+                    take_in(&mut text.pieces, chunk.get());
+                }
+                Ok(ArchivedEngineMessage::Done(_)) => return Ok(text),
                 other => return Err(refusal_or_lost(self.line(), other.ok())),
             }
         }

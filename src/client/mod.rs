@@ -25,7 +25,7 @@ pub use attach::{AttachOptions, Granted};
 pub use error::{ConnectFailure, EngineError, RecvError, RequestError, SendError};
 pub use events::{Event, Events};
 pub use input::Input;
-pub use log::{LogPiece, LogRange};
+pub use log::{LogPiece, LogRange, LogText};
 pub use screen::{ScreenCursor, ScreenOptions, SessionScreen};
 pub use session_types::{PongTimes, SessionStatus, SpawnRequest, SpawnedSession};
 pub use stats::{EngineStats, StatsOptions};

@@ -8,8 +8,8 @@ use super::{
     statistics::count,
 };
 use crate::{
-    limits::{ACCEPT_PAUSE, HANDSHAKES_LIMIT},
-    transport::Listener,
+    limits::ACCEPT_PAUSE,
+    transport::{Listener, Stream},
 };
 
 /// Accepts until the engine shuts down.
@@ -54,12 +54,8 @@ async fn accept<L: Listener, F: Future<Output = ()>>(
     }
 }
 
-async fn take_in<S: crate::transport::Stream>(engine: &Arc<Engine>, accepted: io::Result<S>) {
-    let most = engine.config.clients_limit as usize + 1 + HANDSHAKES_LIMIT;
+async fn take_in<S: Stream>(engine: &Arc<Engine>, accepted: io::Result<S>) {
     match accepted {
-        Ok(_) if engine.occupancy.connections() >= most => {
-            tracing::warn!(most, "dropped a connection: too many are open");
-        }
         Ok(stream) => {
             count(&engine.counters.connections, 1);
             let guard = Counted::new(engine);
@@ -75,6 +71,7 @@ async fn take_in<S: crate::transport::Stream>(engine: &Arc<Engine>, accepted: io
         // in the queue wait; trying again at once would only burn a core.
         Err(error) => {
             tracing::warn!(%error, "cannot accept; trying again soon");
+            engine.handshakes.drop_oldest();
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }

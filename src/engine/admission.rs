@@ -20,6 +20,7 @@ impl Client {
         let is_anonymous = hello.client_id == [0; 16];
         self.id = if is_anonymous { crate::sys::random_bytes() } else { hello.client_id };
         self.handle.set_client(self.id);
+        self.engine.handshakes.end(&self.handle);
         self.rights = hello.rights & Rights::ALL;
         let welcome = EngineHello {
             version: VERSION,
@@ -72,6 +73,10 @@ impl Client {
         if self.engine.is_closing() {
             return Err(Refusal::ShuttingDown);
         }
+        // It was made to leave while its hello was on the way.
+        if self.handle.close_reason().is_some() {
+            return Err(Refusal::AtCapacity);
+        }
         let limit = self.engine.config.clients_limit;
         let take_slot = |count| if count < limit { Some(count + 1) } else { None };
         let slots = &self.engine.clients_admitted;
@@ -94,9 +99,9 @@ impl Client {
     }
 
     /// The slot kept for administration is lent for a short time, or somebody could keep it.
-    fn lend_admin_slot(&self) {
+    fn lend_admin_slot(&mut self) {
         let handle = Arc::clone(&self.handle);
-        tokio::spawn(async move {
+        self.waits.begin_unasked(async move {
             tokio::time::sleep(crate::limits::ADMIN_TIME).await;
             handle.close(CloseReason::AdminTimeout);
         });

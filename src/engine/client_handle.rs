@@ -75,6 +75,10 @@ impl ClientHandle {
         self.wake();
     }
 
+    pub(super) fn forget_completion(&self, id: u64) {
+        self.mailbox.lock().completions.retain(|completion| completion.id != id);
+    }
+
     pub(super) fn take_completion(&self) -> Option<Completion> {
         self.mailbox.lock().completions.pop_front()
     }

@@ -293,7 +293,10 @@ impl<S: Stream> ClientTask<S> {
             return;
         }
         if !self.connection.is_ready() {
-            self.client.say_refusal(Refusal::ShuttingDown);
+            self.client.say_refusal(match reason {
+                CloseReason::ShuttingDown => Refusal::ShuttingDown,
+                _ => Refusal::AtCapacity,
+            });
         } else if self.client.outbox.room() >= REPLY_ROOM {
             let goodbye =
                 Goodbye { reason: reason.to_wire(), retry_after_ms: 0, text: reason.name().into() };

@@ -30,6 +30,11 @@ impl Failure {
         Self::new(ErrorCode::NoSuchSession, format!("there is no session named {name}"))
     }
 
+    pub(super) fn session_gone() -> Self {
+        let text = "the session was removed before all of the answer was read";
+        Self::new(ErrorCode::NoSuchSession, text)
+    }
+
     pub(super) fn no_such_attachment(attachment: u32) -> Self {
         let text = "this connection has no such attachment";
         Self { attachment, ..Self::new(ErrorCode::NoSuchAttachment, text) }

@@ -15,6 +15,7 @@ mod client_handle;
 mod client_task;
 mod config;
 mod failure;
+mod handshakes;
 mod idleness;
 mod input_requests;
 mod outbox;
@@ -32,6 +33,7 @@ mod session_host;
 mod session_requests;
 mod session_timer;
 mod statistics;
+mod waits;
 
 use std::{
     collections::BTreeMap,
@@ -52,6 +54,7 @@ pub use server::{Command, OpenError, ServeError, Server};
 
 use client_handle::ClientHandle;
 use failure::Failure;
+use handshakes::Handshakes;
 use idleness::Occupancy;
 use pty_writer::{Block, BlockBytes};
 use session_host::SessionHost;
@@ -70,6 +73,7 @@ struct Engine {
     born_ns: u64,
     sessions: Mutex<Vec<Arc<SessionHost>>>,
     clients: Mutex<BTreeMap<u64, Arc<ClientHandle>>>,
+    handshakes: Handshakes,
     occupancy: Occupancy,
     clients_admitted: AtomicU32,
     is_admin_admitted: AtomicU32,
@@ -95,6 +99,7 @@ impl Engine {
             born_ns: monotonic_ns(),
             sessions: Mutex::default(),
             clients: Mutex::default(),
+            handshakes: Handshakes::default(),
             occupancy: Occupancy::default(),
             clients_admitted: AtomicU32::new(0),
             is_admin_admitted: AtomicU32::new(0),
@@ -132,6 +137,13 @@ impl Engine {
         self.sessions.lock().clone()
     }
 
+    /// The oldest session made after the one of that number.
+    fn session_after(&self, number: u64) -> Option<Arc<SessionHost>> {
+        let sessions = self.sessions.lock();
+        let at = sessions.partition_point(|host| host.number <= number);
+        sessions.get(at).cloned()
+    }
+
     /// A name no session has: `stem-1`, `stem-2` and so on.
     fn free_name(&self, stem: &str) -> String {
         let taken: Vec<_> = self.sessions().iter().map(|host| host.lock().name.clone()).collect();
@@ -141,7 +153,10 @@ impl Engine {
     }
 
     fn add_session(&self, host: Arc<SessionHost>) {
-        self.sessions.lock().push(host);
+        let mut sessions = self.sessions.lock();
+        debug_assert!(sessions.last().is_none_or(|last| last.number < host.number), "in order");
+        sessions.push(host);
+        drop(sessions);
         self.occupancy.changed();
     }
 
@@ -198,15 +213,22 @@ impl Engine {
         }
     }
 
+    /// A number higher than those before.
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
     fn client_joined(&self) -> Arc<ClientHandle> {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let number = self.next_number();
         let handle = Arc::new(ClientHandle::new(number));
         self.clients.lock().insert(number, Arc::clone(&handle));
+        self.handshakes.begin(&handle);
         handle
     }
 
     fn client_left(&self, handle: &ClientHandle) {
         self.clients.lock().remove(&handle.number);
+        self.handshakes.end(handle);
     }
 
     fn clients(&self) -> Vec<Arc<ClientHandle>> {

@@ -4,14 +4,19 @@
 //! anything is queued nothing overtakes it. The queue is bounded by the input windows that were
 //! granted: the task always takes commands, so no connection ever waits for a child.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 
 use smallvec::SmallVec;
 use tautline_protocol::WindowSize;
 use tokio::sync::mpsc;
 
 use super::{Engine, session_host::SessionHost, statistics::count};
-use crate::{latency::Stage, limits::INPUT_INLINE, pty::Controller, state::LedgerId};
+use crate::{
+    latency::Stage,
+    limits::INPUT_INLINE,
+    pty::Controller,
+    state::{Due, LedgerId, WriteQueue, Written},
+};
 
 /// What a client asks of the writer.
 #[derive(Debug)]
@@ -60,35 +65,20 @@ pub(super) struct PtyWriter {
     host: Arc<SessionHost>,
     engine: Arc<Engine>,
     controller: Controller,
-    queued: VecDeque<u8>,
-    /// What the queued bytes are, in order.
-    segments: VecDeque<Segment>,
+    queue: WriteQueue,
     /// The terminal is gone: what comes is dropped, and never reported as written.
     is_broken: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Segment {
-    Input { ledger: LedgerId, len: usize, decoded: Instant },
-    Resize(WindowSize),
-}
-
 impl PtyWriter {
     pub(super) fn new(host: Arc<SessionHost>, engine: Arc<Engine>, controller: Controller) -> Self {
-        Self {
-            host,
-            engine,
-            controller,
-            queued: VecDeque::new(),
-            segments: VecDeque::new(),
-            is_broken: false,
-        }
+        Self { host, engine, controller, queue: WriteQueue::default(), is_broken: false }
     }
 
     /// Runs until the session has no use for the child's terminal any more.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<PtyCommand>) {
         loop {
-            let command = if self.segments.is_empty() {
+            let command = if self.queue.is_empty() {
                 commands.recv().await
             } else {
                 tokio::select! {
@@ -116,100 +106,63 @@ impl PtyWriter {
                     self.engine.give_block_back(block);
                 }
             }
-            PtyCommand::Resize(size) if self.segments.is_empty() => self.resize(size),
-            PtyCommand::Resize(size) => self.queue_resize(size),
+            PtyCommand::Resize(size) if self.queue.is_empty() => resize(&self.controller, size),
+            PtyCommand::Resize(size) => self.queue.push_size(size),
         }
     }
 
     fn handle_input(&mut self, ledger: LedgerId, bytes: &[u8], decoded: Instant) {
         let mut written = 0;
-        if self.segments.is_empty() {
-            written = self.write(bytes);
-            self.report(ledger, written, decoded);
+        if self.queue.is_empty() {
+            written = write_all(&self.controller, bytes, &mut self.is_broken);
+            report(&self.host, &self.engine, Written { ledger, count: written, decoded });
         }
         let rest = &bytes[written..];
-        if rest.is_empty() || self.is_broken {
-            return;
-        }
-        self.queued.extend(rest);
-        match self.segments.back_mut() {
-            Some(Segment::Input { ledger: last, len, .. }) if *last == ledger => *len += rest.len(),
-            _ => self.segments.push_back(Segment::Input { ledger, len: rest.len(), decoded }),
-        }
-    }
-
-    /// Resizes coalesce: of several in a row the last wins.
-    fn queue_resize(&mut self, size: WindowSize) {
-        match self.segments.back_mut() {
-            Some(Segment::Resize(last)) => *last = size,
-            _ => self.segments.push_back(Segment::Resize(size)),
+        if !rest.is_empty() && !self.is_broken {
+            self.queue.push_input(ledger, rest, decoded);
         }
     }
 
     fn write_queued(&mut self) {
-        while let Some(segment) = self.segments.front().copied() {
-            match segment {
-                Segment::Resize(size) => {
-                    self.resize(size);
-                    self.segments.pop_front();
+        loop {
+            let Self { host, engine, controller, queue, is_broken } = self;
+            let (count, wanted) = match queue.poll() {
+                None => return,
+                Some(Due::Size(size)) => {
+                    resize(controller, size);
+                    continue;
                 }
-                Segment::Input { ledger, len, decoded } => {
-                    let written = self.write_front(len);
-                    self.report(ledger, written, decoded);
-                    if self.is_broken {
-                        self.queued.clear();
-                        self.segments.clear();
-                        return;
-                    }
-                    if written < len {
-                        let rest = Segment::Input { ledger, len: len - written, decoded };
-                        self.segments[0] = rest;
-                        return;
-                    }
-                    self.segments.pop_front();
-                }
+                Some(Due::Input(bytes)) => (write_all(controller, bytes, is_broken), bytes.len()),
+            };
+            queue.handle_written(count, |written| report(host, engine, written));
+            if *is_broken {
+                return queue.clear();
+            }
+            if count < wanted {
+                return;
             }
         }
     }
+}
 
-    /// Writes up to `len` of the queued bytes.
-    fn write_front(&mut self, len: usize) -> usize {
-        let mut written = 0;
-        while written < len {
-            let (front, _) = self.queued.as_slices();
-            let piece = &front[..front.len().min(len - written)];
-            let count = write_all(&self.controller, piece, &mut self.is_broken);
-            self.queued.drain(..count);
-            written += count;
-            if count == 0 {
-                break;
-            }
-        }
-        written
+/// Tells the session what was written: only now does it count as applied.
+fn report(host: &SessionHost, engine: &Engine, written: Written) {
+    let Written { ledger, count: written, decoded } = written;
+    if written == 0 {
+        return;
     }
+    count(&engine.counters.input_bytes, written as u64);
+    let now = Instant::now();
+    engine.latency.record(Stage::DecodedToWritten, now.saturating_duration_since(decoded));
+    let mut core = host.lock();
+    core.session.handle_applied(ledger, written as u64, now);
+    core.wake_due();
+    host.rearm(&mut core);
+}
 
-    fn write(&mut self, bytes: &[u8]) -> usize {
-        write_all(&self.controller, bytes, &mut self.is_broken)
-    }
-
-    fn resize(&self, size: WindowSize) {
-        if let Err(error) = self.controller.resize(size) {
-            tracing::debug!(%error, "resize of a terminal that is gone");
-        }
-    }
-
-    /// Tells the session what was written: only now does it count as applied.
-    fn report(&self, ledger: LedgerId, written: usize, decoded: Instant) {
-        if written == 0 {
-            return;
-        }
-        count(&self.engine.counters.input_bytes, written as u64);
-        let now = Instant::now();
-        self.engine.latency.record(Stage::DecodedToWritten, now.saturating_duration_since(decoded));
-        let mut core = self.host.lock();
-        core.session.handle_applied(ledger, written as u64, now);
-        core.wake_due();
-        self.host.rearm(&mut core);
+fn resize(controller: &Controller, size: WindowSize) {
+    if let Err(error) = controller.resize(size) {
+        tracing::debug!(%error, "resize of a terminal that is gone");
     }
 }
 

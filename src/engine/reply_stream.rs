@@ -1,6 +1,12 @@
 //! Replies of several frames, made one by one as the peer reads them: no queue to fill.
+//!
+//! One that waits holds no session: a log is not kept because somebody asked for it and does not
+//! read.
 
-use std::{collections::VecDeque, sync::Arc, time::UNIX_EPOCH};
+use std::{
+    sync::{Arc, Weak},
+    time::UNIX_EPOCH,
+};
 
 use tautline_protocol::{
     ArchivedLogs, Done, EngineMessage, ErrorCode, ExitKind, LogChunk, LogFlags, LogsFlags,
@@ -26,15 +32,19 @@ enum Rest {
     /// One message, all of it in `parts`.
     Message,
     Sessions(Arc<Engine>),
-    Status(VecDeque<Arc<SessionHost>>),
+    Status(Weak<SessionHost>),
+    /// All sessions made after the one of that number.
+    StatusAfter(Arc<Engine>, u64),
     Logs {
-        host: Arc<SessionHost>,
+        host: Weak<SessionHost>,
         from: u64,
         end: u64,
     },
     Screen(ScreenRequest),
     Stats(StatsItems),
     Cancelled,
+    /// Nothing but the end is left to say.
+    Over,
     Finished,
 }
 
@@ -63,11 +73,15 @@ impl ReplyStream {
         Self { id, rest: Rest::Sessions(engine), parts: None }
     }
 
-    pub(super) fn status(id: u64, hosts: Vec<Arc<SessionHost>>) -> Self {
-        Self { id, rest: Rest::Status(hosts.into()), parts: None }
+    pub(super) fn status(id: u64, host: &Arc<SessionHost>) -> Self {
+        Self { id, rest: Rest::Status(Arc::downgrade(host)), parts: None }
     }
 
-    pub(super) fn logs(id: u64, host: Arc<SessionHost>, logs: &ArchivedLogs<'static>) -> Self {
+    pub(super) const fn status_of_all(id: u64, engine: Arc<Engine>) -> Self {
+        Self { id, rest: Rest::StatusAfter(engine, 0), parts: None }
+    }
+
+    pub(super) fn logs(id: u64, host: &Arc<SessionHost>, logs: &ArchivedLogs<'static>) -> Self {
         let core = host.lock();
         let log = core.session.log();
         let (end, asked) = (log.end(), logs.from.to_native());
@@ -80,7 +94,7 @@ impl ReplyStream {
             asked.min(end)
         };
         drop(core);
-        Self { id, rest: Rest::Logs { host, from, end }, parts: None }
+        Self { id, rest: Rest::Logs { host: Arc::downgrade(host), from, end }, parts: None }
     }
 
     pub(super) const fn screen(id: u64, request: ScreenRequest) -> Self {
@@ -91,9 +105,17 @@ impl ReplyStream {
         Self { id, rest: Rest::Stats(items), parts: None }
     }
 
-    /// Gives up what was not begun.
+    /// Gives up what was not begun. A message of which parts are out is finished, and if it is the
+    /// last it is the answer.
     pub(super) fn cancel(&mut self) {
-        self.rest = Rest::Cancelled;
+        if !matches!(self.rest, Rest::Message | Rest::Finished) {
+            self.rest = Rest::Cancelled;
+        }
+    }
+
+    /// Whether parts of a message are out, and it is to be finished before another one is begun.
+    pub(super) const fn is_mid_message(&self) -> bool {
+        self.parts.is_some()
     }
 
     pub(super) const fn id(&self) -> u64 {
@@ -121,13 +143,23 @@ impl ReplyStream {
                 let names = names.as_bytes().into();
                 self.push_only(outbox, EngineMessage::Sessions(Sessions { count, names }))
             }
-            Rest::Status(hosts) => match hosts.pop_front() {
+            Rest::Status(host) => match host.upgrade() {
                 Some(host) => {
+                    self.rest = Rest::Over;
+                    self.push_status(&host, outbox);
+                    Pushed::More
+                }
+                None => self.push_failure(outbox, &Failure::session_gone()),
+            },
+            Rest::StatusAfter(engine, number) => match engine.session_after(*number) {
+                Some(host) => {
+                    *number = host.number;
                     self.push_status(&host, outbox);
                     Pushed::More
                 }
                 None => self.push_done(outbox),
             },
+            Rest::Over => self.push_done(outbox),
             Rest::Logs { .. } => self.push_chunk(outbox),
             Rest::Screen(request) => match request.poll() {
                 None => Pushed::Waiting,
@@ -136,11 +168,12 @@ impl ReplyStream {
                 Some(Err(failure)) => self.push_failure(outbox, &failure),
             },
             Rest::Stats(items) => match items.next_item() {
-                Some(item) => {
+                Ok(Some(item)) => {
                     self.start(outbox, EngineMessage::Stats(item.message()));
                     Pushed::More
                 }
-                None => self.push_done(outbox),
+                Ok(None) => self.push_done(outbox),
+                Err(failure) => self.push_failure(outbox, &failure),
             },
             Rest::Cancelled => {
                 let cancelled = Failure::new(ErrorCode::Cancelled, "cancelled");
@@ -197,20 +230,21 @@ impl ReplyStream {
         let Rest::Logs { host, from, end } = &mut self.rest else {
             return Pushed::Last;
         };
+        let Some(host) = host.upgrade() else {
+            return self.push_failure(outbox, &Failure::session_gone());
+        };
         let core = host.lock();
-        let log = core.session.log();
-        let start = (*from).max(log.start());
-        if start >= *end {
+        let Some(piece) = core.session.log().next_piece(*from, *end, CHUNK) else {
             drop(core);
             return self.push_done(outbox);
-        }
-        let flags = if start > *from { LogFlags::GAP } else { 0 };
-        let len = CHUNK.min((*end - start) as usize);
-        let (first, second) = log.read(start, len);
+        };
+        let (first, second) = piece.bytes;
         let bytes = [first, second].concat();
+        let flags = if piece.is_after_gap { LogFlags::GAP } else { 0 };
+        let offset = piece.offset;
         drop(core);
-        *from = start + bytes.len() as u64;
-        let chunk = LogChunk { offset: start, flags, bytes: bytes.as_slice().into() };
+        *from = offset + bytes.len() as u64;
+        let chunk = LogChunk { offset, flags, bytes: bytes.as_slice().into() };
         outbox.push(self.id, EngineMessage::LogChunk(chunk)).expect("a chunk fits a frame");
         Pushed::More
     }
@@ -244,3 +278,22 @@ fn shown(argv: &[u8]) -> &[u8] {
 }
 
 const _: () = assert!(CHUNK < FRAME_MAX);
+
+#[cfg(test)]
+mod tests {
+    use tautline_protocol::Pong;
+
+    use super::*;
+    use crate::trace::{Side, Tap};
+
+    #[test]
+    fn an_answer_that_is_complete_is_not_cancelled_on_top() {
+        let mut outbox = Outbox::new(Tap::new(None, Side::Engine));
+        let mut stream = ReplyStream::message(7, EngineMessage::Pong(Pong::default()));
+        stream.cancel();
+        assert_eq!(stream.push_next(&mut outbox), Pushed::More);
+        outbox.advance(outbox.queued().len());
+        assert_eq!(stream.push_next(&mut outbox), Pushed::Last);
+        assert!(outbox.is_empty(), "a second answer to one request");
+    }
+}

@@ -22,6 +22,7 @@ use super::{
     pty_writer::PtyCommand,
     reply_stream::{Pushed, ReplyStream},
     session_host::SessionHost,
+    waits::Waits,
 };
 use crate::{
     state::{AttachmentId, ClientId, Connection},
@@ -38,6 +39,7 @@ pub(super) struct Client {
     pub(super) rights: u32,
     pub(super) attachments: Vec<Attached>,
     pub(super) streams: VecDeque<ReplyStream>,
+    pub(super) waits: Waits,
     pub(super) admitted: Option<Purpose>,
     /// Whose turn it is to send output first.
     turn: usize,
@@ -65,6 +67,7 @@ impl Client {
             rights: 0,
             attachments: Vec::new(),
             streams: VecDeque::new(),
+            waits: Waits::default(),
             admitted: None,
             turn: 0,
         }
@@ -129,6 +132,15 @@ impl Client {
 
     pub(super) fn refuse(&mut self, id: u64, failure: &Failure) {
         self.outbox.push_failure(id, failure).expect("room for a reply was there before");
+    }
+
+    /// Answers a request later.
+    pub(super) fn wait_for(
+        &mut self,
+        id: u64,
+        outcome: impl Future<Output = Result<u64, Failure>> + Send + 'static,
+    ) {
+        self.waits.begin(id, &self.handle, outcome);
     }
 
     /// Queues a small reply.
@@ -225,6 +237,7 @@ impl Client {
         let mut progress = false;
         while self.outbox.room() >= REPLY_ROOM {
             let Some(completion) = self.handle.take_completion() else { break };
+            self.waits.end(completion.id);
             if connection.is_pending(completion.id) {
                 self.answer(completion.id, completion.result);
                 connection.handle_answered(completion.id);
@@ -245,6 +258,8 @@ impl Client {
                     self.streams.push_back(stream);
                     continue;
                 }
+                // One message is in assembly at a time, on both sides.
+                Pushed::More if stream.is_mid_message() => self.streams.push_front(stream),
                 Pushed::More => self.streams.push_back(stream),
                 Pushed::Last => connection.handle_answered(stream.id()),
             }
@@ -277,7 +292,8 @@ impl Client {
                 }
                 TurnEnd::Blocked => {
                     *is_blocked = true;
-                    self.turn = at;
+                    // It may have filled the way: the next goes first once there is room again.
+                    self.turn = (at + 1) % count;
                     return Ok(true);
                 }
             }

@@ -18,7 +18,7 @@ use crate::limits::SCREEN_LOG_MAX;
 pub(super) struct ScreenRequest {
     engine: Arc<Engine>,
     client: Arc<ClientHandle>,
-    host: Arc<SessionHost>,
+    host: Weak<SessionHost>,
     wanted: Wanted,
     job: Option<Arc<Job>>,
 }
@@ -44,27 +44,26 @@ struct Job {
 }
 
 impl ScreenRequest {
-    pub(super) const fn new(
+    pub(super) fn new(
         engine: Arc<Engine>,
         client: Arc<ClientHandle>,
-        host: Arc<SessionHost>,
+        host: &Arc<SessionHost>,
         is_styled: bool,
         history_lines: u32,
     ) -> Self {
         let wanted = Wanted { is_styled, history_lines };
-        Self { engine, client, host, wanted, job: None }
+        Self { engine, client, host: Arc::downgrade(host), wanted, job: None }
     }
 
     /// The screen, once it is made; begins to make it. The client is woken when to ask again.
     pub(super) fn poll(&mut self) -> Option<Made> {
         if self.job.is_none() && self.client.take_screen_slot() {
+            let Some(host) = self.host.upgrade() else {
+                self.client.give_screen_slot_back();
+                return Some(Err(Failure::session_gone()));
+            };
             let job = Arc::new(Job { client: Arc::clone(&self.client), made: Mutex::default() });
-            tokio::spawn(run(
-                Arc::clone(&self.engine),
-                Arc::clone(&self.host),
-                Arc::downgrade(&job),
-                self.wanted,
-            ));
+            tokio::spawn(run(Arc::clone(&self.engine), host, Arc::downgrade(&job), self.wanted));
             self.job = Some(job);
         }
         self.job.as_ref()?.made.lock().take()

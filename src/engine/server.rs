@@ -302,14 +302,11 @@ async fn drain(engine: &Arc<Engine>) {
     let deadline = Instant::now() + engine.config.shutdown_grace * 2;
     let grace = engine.config.shutdown_grace;
     engine.close_clients(CloseReason::ShuttingDown);
-    let stops = engine
-        .sessions()
-        .into_iter()
-        .map(|host| tokio::spawn(async move { host.stop(libc::SIGHUP, grace).await }));
-    let stops: Vec<_> = stops.collect();
+    let hosts = engine.sessions().into_iter();
+    let stops: Vec<_> = hosts.map(|host| (host.ask_to_stop(libc::SIGHUP, grace), host)).collect();
     let all_stopped = async {
-        for stop in stops {
-            stop.await.ok();
+        for (epoch, host) in stops {
+            host.stopped(epoch).await;
         }
         while !engine.clients.lock().is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;

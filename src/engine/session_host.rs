@@ -7,7 +7,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tautline_protocol::{AttachFlags, DetachReason, ErrorCode, WindowSize};
+use tautline_protocol::{DetachReason, ErrorCode, WindowSize};
 use tokio::sync::{Notify, mpsc};
 
 use super::{
@@ -15,14 +15,16 @@ use super::{
     pty_writer::PtyCommand, recipe::Recipe, requests::Attached, session_timer, statistics::count,
 };
 use crate::{
-    limits::{OWNER_GRACE, PTY_COMMANDS_MAX, SHUTDOWN_GRACE},
+    limits::{PTY_COMMANDS_MAX, SHUTDOWN_GRACE},
     pty::{Child, Controller, spawn},
-    state::{AttachmentId, EXIT_GRACE, Session, SessionTerms},
+    state::{AttachmentId, EndStep, READ_TURN, Session, SessionLog, SessionTerms},
 };
 
 /// One session, shared by its tasks and the clients attached to it.
 #[derive(Debug)]
 pub(super) struct SessionHost {
+    /// Higher than that of every session made before.
+    pub(super) number: u64,
     core: Mutex<SessionCore>,
     /// The child was given room to print again, or is to be given up.
     pub(super) reading: Notify,
@@ -75,9 +77,13 @@ impl SessionHost {
         recipe: Recipe,
         terms: SessionTerms,
     ) -> Result<Arc<Self>, Failure> {
+        let memory = crate::sys::zeroed(terms.log_size + READ_TURN)
+            .map_err(|error| Failure::system("keep a log of that size", &error))?;
+        let log = SessionLog::with_memory(memory);
         let host = Arc::new(Self {
+            number: engine.next_number(),
             core: Mutex::new(SessionCore {
-                session: Session::new(terms),
+                session: Session::with_log(terms, log),
                 name,
                 recipe,
                 command: Vec::new(),
@@ -163,25 +169,15 @@ impl SessionHost {
         }
     }
 
-    /// A client left or was lost. A session that belongs to a client who stays away is hung up.
-    pub(super) fn leave(self: &Arc<Self>, attached: &Attached) {
-        let was_owned = self.lock().is_owned();
-        self.forget(attached.id);
-        if was_owned && !self.lock().is_owned() {
-            let host = Arc::clone(self);
-            tokio::spawn(async move {
-                tokio::time::sleep(OWNER_GRACE).await;
-                if !host.lock().is_owned() {
-                    host.stop(libc::SIGHUP, SHUTDOWN_GRACE).await;
-                }
-            });
-        }
-    }
-
-    /// Ends an attachment whose connection is gone or whose end was told.
-    fn forget(&self, id: AttachmentId) {
+    /// A client left or was lost: ends an attachment whose connection is gone or whose end was
+    /// told. A session that belongs to a client who stays away is hung up.
+    pub(super) fn leave(&self, attached: &Attached) {
         let mut core = self.lock();
-        core.session.forget(id);
+        let was_owned = core.session.is_owned();
+        core.session.forget(attached.id);
+        if was_owned && !core.session.is_owned() {
+            core.session.handle_owner_left(Instant::now());
+        }
         let size = core.session.handle_sizes_changed();
         if let Some(size) = size {
             core.resize(size);
@@ -195,53 +191,49 @@ impl SessionHost {
 }
 
 impl SessionHost {
-    /// Asks the child to end, and kills it if it does not within `grace`; returns when it has. No
-    /// other child is started.
-    pub(super) async fn stop(&self, number: i32, grace: Duration) {
-        {
-            let mut core = self.lock();
-            core.session.handle_stopping();
-            core.wake_all();
-        }
+    /// Asks the child to end, and sees to it that it is killed if it does not within `grace`. No
+    /// other child is started. Returns which child that was.
+    pub(super) fn ask_to_stop(&self, number: i32, grace: Duration) -> u64 {
+        let mut core = self.lock();
+        core.session.handle_stopping();
+        core.wake_all();
+        let epoch = core.ask_to_end(number, grace);
+        drop(core);
         self.settled.notify_waiters();
         self.timing.notify_one();
-        self.end_child(number, grace).await;
+        epoch
     }
 
-    async fn end_child(&self, number: i32, grace: Duration) {
-        let ended = self.ended.notified();
-        let mut ended = std::pin::pin!(ended);
-        ended.as_mut().enable();
-        let running = {
-            let core = self.lock();
-            core.running.clone().filter(|_| core.session.is_live())
-        };
-        let Some(running) = running else { return };
-        if !grace.is_zero() {
-            // A stopped child hears nothing until it is continued.
-            let _ = running.signal_session(number);
-            let _ = running.signal_session(libc::SIGCONT);
-            if tokio::time::timeout(grace, ended.as_mut()).await.is_ok() {
-                return;
+    /// As [`ask_to_stop`](Self::ask_to_stop), and another child is started then. Returns how many
+    /// were tried to be started before.
+    pub(super) fn ask_to_restart(&self, number: i32, grace: Duration) -> u64 {
+        let mut core = self.lock();
+        core.session.handle_restart_asked(Instant::now());
+        core.ask_to_end(number, grace);
+        let tries = core.tries;
+        drop(core);
+        self.timing.notify_one();
+        tries
+    }
+
+    /// Waits until that child has ended and all it printed is in the log.
+    pub(super) async fn stopped(&self, epoch: u64) {
+        loop {
+            let ended = self.ended.notified();
+            let mut ended = std::pin::pin!(ended);
+            ended.as_mut().enable();
+            {
+                let core = self.lock();
+                if core.session.epoch() != epoch || !core.session.is_live() {
+                    return;
+                }
             }
-        }
-        let _ = running.signal_session(libc::SIGKILL);
-        // What it printed is still in the terminal: only what nobody reads in time is cut.
-        if tokio::time::timeout(2 * EXIT_GRACE, ended.as_mut()).await.is_err() {
-            running.hangup.notify_one();
             ended.await;
         }
     }
 
-    /// Ends the child, if one runs, and starts another; returns when it runs.
-    pub(super) async fn restart(&self, number: i32, grace: Duration) -> Result<(), Failure> {
-        let tries = {
-            let mut core = self.lock();
-            core.session.handle_restart_asked(Instant::now());
-            core.tries
-        };
-        self.end_child(number, grace).await;
-        self.timing.notify_one();
+    /// Waits until a child was started after so many tries, or will not be.
+    pub(super) async fn restarted(&self, tries: u64) -> Result<(), Failure> {
         loop {
             let settled = self.settled.notified();
             let mut settled = std::pin::pin!(settled);
@@ -257,6 +249,28 @@ impl SessionHost {
                 }
             }
             settled.await;
+        }
+    }
+
+    /// Does what is due about a child that was asked to end.
+    pub(super) fn end_if_due(&self) {
+        let mut core = self.lock();
+        while let Some(step) = core.session.poll_end(Instant::now()) {
+            let running = core.running.clone();
+            match (step, running) {
+                (EndStep::HangUp, _) => {
+                    core.session.handle_stopping();
+                    core.wake_all();
+                    core.ask_to_end(libc::SIGHUP, SHUTDOWN_GRACE);
+                    self.settled.notify_waiters();
+                }
+                (EndStep::Kill, Some(running)) => {
+                    // It may have ended a moment ago, which is what was wanted.
+                    let _ = running.signal_session(libc::SIGKILL);
+                }
+                (EndStep::LetGo, Some(running)) => running.hangup.notify_one(),
+                (_, None) => {}
+            }
         }
     }
 
@@ -323,10 +337,15 @@ impl SessionCore {
         }
     }
 
-    /// Whether somebody attached owns the session.
-    fn is_owned(&self) -> bool {
-        let owns = |flags: u32| flags & AttachFlags::OWNER != 0;
-        self.session.attachments().iter().any(|attachment| owns(attachment.flags()))
+    /// Signals the child that runs, if one does, and gives it `grace` to end. Returns its epoch.
+    fn ask_to_end(&mut self, number: i32, grace: Duration) -> u64 {
+        self.session.handle_end_asked(grace, Instant::now());
+        if let Some(running) = self.running.as_ref().filter(|_| !grace.is_zero()) {
+            // A stopped child hears nothing until it is continued.
+            let _ = running.signal_session(number);
+            let _ = running.signal_session(libc::SIGCONT);
+        }
+        self.session.epoch()
     }
 
     /// Wakes every client that there is something to send to.

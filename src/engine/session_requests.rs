@@ -53,9 +53,8 @@ impl Client {
                 return self.stream(id, Ok(stream));
             }
             ArchivedControlMessage::Status(status) => {
-                let hosts = self.require(Rights::VIEW);
-                let hosts = hosts.and_then(|()| self.hosts(&text(&status.get().name)));
-                return self.stream(id, hosts.map(|hosts| ReplyStream::status(id, hosts)));
+                let stream = self.status_of(id, &text(&status.get().name));
+                return self.stream(id, stream);
             }
             ArchivedControlMessage::Logs(logs) => {
                 let logs = logs.get();
@@ -65,7 +64,7 @@ impl Client {
                     _ => Err(Failure::unsupported("follow a log")),
                 });
                 let host = host.and_then(|()| self.engine.session(&text(&logs.name)));
-                return self.stream(id, host.map(|host| ReplyStream::logs(id, host, logs)));
+                return self.stream(id, host.map(|host| ReplyStream::logs(id, &host, logs)));
             }
             ArchivedControlMessage::Screen(screen) => {
                 let request = self.screen_request(screen.get());
@@ -199,10 +198,10 @@ impl Client {
             Err(failure) => return self.answer(id, Err(failure)),
         };
         let (number, grace) = (first_signal(stop.number.to_native()), stop.grace_ms.to_native());
-        let handle = Arc::clone(&self.handle);
-        tokio::spawn(async move {
-            host.stop(number, Duration::from_millis(grace.into())).await;
-            handle.complete(id, Ok(0));
+        let epoch = host.ask_to_stop(number, Duration::from_millis(grace.into()));
+        self.wait_for(id, async move {
+            host.stopped(epoch).await;
+            Ok(0)
         });
         Next::Continue
     }
@@ -217,11 +216,8 @@ impl Client {
         };
         let number = first_signal(restart.number.to_native());
         let grace = Duration::from_millis(restart.grace_ms.to_native().into());
-        let handle = Arc::clone(&self.handle);
-        tokio::spawn(async move {
-            let restarted = host.restart(number, grace).await;
-            handle.complete(id, restarted.map(|()| 0));
-        });
+        let tries = host.ask_to_restart(number, grace);
+        self.wait_for(id, async move { host.restarted(tries).await.map(|()| 0) });
         Next::Continue
     }
 
@@ -295,7 +291,7 @@ impl Client {
         let is_styled = screen.flags.to_native() & ScreenFlags::STYLED != 0;
         let history_lines = screen.history_lines.to_native();
         let (engine, client) = (Arc::clone(&self.engine), Arc::clone(&self.handle));
-        Ok(ScreenRequest::new(engine, client, host, is_styled, history_lines))
+        Ok(ScreenRequest::new(engine, client, &host, is_styled, history_lines))
     }
 
     fn stats_items(&self, stats: &ArchivedStatsRequest<'static>) -> Result<StatsItems, Failure> {
@@ -305,7 +301,7 @@ impl Client {
             "" => None,
             name => Some(self.engine.session(name)?),
         };
-        Ok(StatsItems::new(Arc::clone(&self.engine), host, flags))
+        Ok(StatsItems::new(Arc::clone(&self.engine), host.as_ref(), flags))
     }
 
     fn handle_cancel(&mut self, target: u64) -> Next {
@@ -313,6 +309,9 @@ impl Client {
         // cancelled.
         if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id() == target) {
             stream.cancel();
+        }
+        if self.waits.cancel(target, &self.handle) {
+            return self.answer(target, Err(Failure::new(ErrorCode::Cancelled, "cancelled")));
         }
         Next::Continue
     }
@@ -331,6 +330,14 @@ impl Client {
         };
         drop(core);
         Ok((host, changed))
+    }
+
+    fn status_of(&self, id: u64, name: &str) -> Result<ReplyStream, Failure> {
+        self.require(Rights::VIEW)?;
+        if name.is_empty() {
+            return Ok(ReplyStream::status_of_all(id, Arc::clone(&self.engine)));
+        }
+        self.engine.session(name).map(|host| ReplyStream::status(id, &host))
     }
 
     fn hosts(&self, name: &str) -> Result<Vec<Arc<SessionHost>>, Failure> {

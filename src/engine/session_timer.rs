@@ -1,5 +1,5 @@
-//! The task that keeps a session's deadlines: pause limits, late acknowledgements, exit grace,
-//! the next child.
+//! The task that keeps a session's deadlines: pause limits, late acknowledgements, exit grace, the
+//! end of a child that was asked to end, the next child.
 
 use std::{sync::Arc, time::Instant};
 
@@ -15,6 +15,7 @@ pub(super) async fn run(host: Arc<SessionHost>, engine: Arc<Engine>) {
             core.wake_due();
         }
         host.reading.notify_one();
+        host.end_if_due();
         if engine.after_session_turn(&host) {
             return;
         }

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use hdrhistogram::{
 };
 use tautline_protocol::{Stats, StatsFlags, StatsSection};
 
-use super::{Engine, session_host::SessionHost};
+use super::{Engine, failure::Failure, session_host::SessionHost};
 use crate::latency::Stage;
 
 /// What only ever grows, since the engine was made.
@@ -81,7 +81,7 @@ impl Interval {
 pub(super) struct StatsItems {
     engine: Arc<Engine>,
     /// One session's figures are wanted, not the engine's.
-    host: Option<Arc<SessionHost>>,
+    host: Option<Weak<SessionHost>>,
     flags: u32,
     left: VecDeque<Kind>,
 }
@@ -114,7 +114,7 @@ impl StatsItem {
 }
 
 impl StatsItems {
-    pub(super) fn new(engine: Arc<Engine>, host: Option<Arc<SessionHost>>, flags: u32) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, host: Option<&Arc<SessionHost>>, flags: u32) -> Self {
         let mut left = VecDeque::from([Kind::Counters, Kind::Limits]);
         if host.is_none() && flags & StatsFlags::HISTOGRAMS != 0 {
             left.extend(Stage::ALL.map(Kind::Stage));
@@ -122,23 +122,28 @@ impl StatsItems {
         if host.is_none() && flags & StatsFlags::RESET_INTERVAL != 0 {
             left.push_back(Kind::Reset);
         }
-        Self { engine, host, flags, left }
+        Self { engine, host: host.map(Arc::downgrade), flags, left }
     }
 
     /// The next item; after the last one the interval begins anew, if that was asked for.
-    pub(super) fn next_item(&mut self) -> Option<StatsItem> {
-        let kind = self.left.pop_front()?;
-        let interval = self.covered();
+    pub(super) fn next_item(&mut self) -> Result<Option<StatsItem>, Failure> {
+        let Some(kind) = self.left.pop_front() else { return Ok(None) };
+        let host = match &self.host {
+            Some(host) => Some(host.upgrade().ok_or_else(Failure::session_gone)?),
+            None => None,
+        };
+        let host = host.as_deref();
+        let interval = self.covered(host);
         let (section, name, body) = match kind {
-            Kind::Counters => (StatsSection::Counters, "", self.counters()),
-            Kind::Limits => (StatsSection::Limits, "", self.limits()),
+            Kind::Counters => (StatsSection::Counters, "", self.counters(host)),
+            Kind::Limits => (StatsSection::Limits, "", self.limits(host)),
             Kind::Stage(stage) => (StatsSection::Histogram, stage.name(), self.histogram(stage)),
             Kind::Reset => {
                 self.engine.interval.lock().begin(&self.engine);
-                return None;
+                return Ok(None);
             }
         };
-        Some(StatsItem { interval, section, name, body })
+        Ok(Some(StatsItem { interval, section, name, body }))
     }
 
     const fn is_interval(&self) -> bool {
@@ -146,16 +151,16 @@ impl StatsItems {
     }
 
     /// How long what is told took to come together.
-    fn covered(&self) -> Duration {
+    fn covered(&self, host: Option<&SessionHost>) -> Duration {
         let begun = self.engine.interval.lock().begun.filter(|_| self.is_interval());
-        match &self.host {
+        match host {
             Some(host) => host.lock().created.elapsed().unwrap_or_default(),
             None => begun.unwrap_or(self.engine.born).elapsed(),
         }
     }
 
-    fn counters(&self) -> Vec<u8> {
-        if let Some(host) = &self.host {
+    fn counters(&self, host: Option<&SessionHost>) -> Vec<u8> {
+        if let Some(host) = host {
             return session_counters(host);
         }
         let engine = &self.engine;
@@ -177,8 +182,8 @@ impl StatsItems {
         list(gauges.into_iter().chain(counters))
     }
 
-    fn limits(&self) -> Vec<u8> {
-        if let Some(host) = &self.host {
+    fn limits(&self, host: Option<&SessionHost>) -> Vec<u8> {
+        if let Some(host) = host {
             let core = host.lock();
             let log_size = core.session.log().size() as u64;
             return list([("log_size", log_size)]);

@@ -23,6 +23,17 @@ pub struct SessionLog<M = Box<[u8]>> {
     end: u64,
 }
 
+/// Bytes of a log, for one who reads it piece by piece.
+#[derive(Debug, Eq, PartialEq)]
+pub struct LogPiece<'a> {
+    /// The offset of the first byte.
+    pub offset: u64,
+    /// Whether what came before it was lost.
+    pub is_after_gap: bool,
+    /// The bytes; none if everything that was still wanted was lost.
+    pub bytes: (&'a [u8], &'a [u8]),
+}
+
 impl SessionLog {
     /// An empty log that will hold `size` bytes, in one allocation.
     pub fn new(size: usize) -> Self {
@@ -85,6 +96,23 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> SessionLog<M> {
         let first = len.min(self.capacity() - at);
         let memory = self.memory.as_ref();
         (&memory[at..at + first], &memory[..len - first])
+    }
+
+    /// The next bytes for somebody who reads up to `end` and got as far as `from`; `None` at the
+    /// end.
+    ///
+    /// What has left the log meanwhile is skipped and said so, also if nothing follows it.
+    pub fn next_piece(&self, from: u64, end: u64, len_max: usize) -> Option<LogPiece<'_>> {
+        if from >= end {
+            return None;
+        }
+        let offset = from.max(self.start).min(end);
+        let is_after_gap = offset > from;
+        if offset == end {
+            return Some(LogPiece { offset, is_after_gap, bytes: (&[], &[]) });
+        }
+        let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+        Some(LogPiece { offset, is_after_gap, bytes: self.read(offset, len_max.min(left)) })
     }
 
     /// The offset at which the last `lines` lines begin, within the bytes from `oldest` on.
@@ -181,6 +209,27 @@ mod tests {
         }
         assert!(log.end() - log.start() >= 1000);
         assert_eq!(text(&log, 199_000, 2000), pattern(199_000..200_000));
+    }
+
+    #[test]
+    fn a_reader_is_told_of_every_gap_also_of_one_at_the_end() {
+        let mut log = SessionLog::new(1000);
+        print(&mut log, &pattern(0..1000));
+        let end = log.end();
+        let piece = log.next_piece(0, end, 300).unwrap();
+        assert_eq!((piece.offset, piece.is_after_gap, piece.bytes.0.len()), (0, false, 300));
+        assert_eq!(log.next_piece(end, end, 300), None);
+        print(&mut log, &pattern(1000..66_000));
+        print(&mut log, &pattern(66_000..66_900));
+        let start = log.start();
+        assert!((300..1000).contains(&start), "{start}");
+        let piece = log.next_piece(300, end, 2000).unwrap();
+        assert_eq!((piece.offset, piece.is_after_gap), (start, true));
+        assert_eq!(piece.bytes.0.len() + piece.bytes.1.len(), (end - start) as usize);
+        print(&mut log, &pattern(66_900..200_000));
+        let nothing = LogPiece { offset: end, is_after_gap: true, bytes: (&[], &[]) };
+        assert_eq!(log.next_piece(300, end, 2000), Some(nothing));
+        assert_eq!(log.next_piece(end, end, 2000), None);
     }
 
     #[test]

@@ -9,14 +9,16 @@ mod input_marks;
 mod link;
 mod log;
 mod session;
+mod write_queue;
 
 pub use backoff::{Backoff, BackoffPolicy};
 pub use connection::{Connection, Deadlines, Expiry, Fault, Step};
 pub use input_marks::{InputMarks, InputVerdict};
 pub use link::{Link, LinkAction, LinkEnd, LinkPolicy, LinkStep};
-pub use log::{READ_TURN, SessionLog};
+pub use log::{LogPiece, READ_TURN, SessionLog};
 pub use session::{
     ACK_DELAY, AttachError, Attachment, AttachmentId, ClientId, ConsumedAhead, Cursor, EXIT_GRACE,
-    Exit, LedgerId, RESTART_DELAY, RESTART_DELAY_MAX, RUN_SOUND, Send, Session, SessionTerms,
-    TURNS_MAX,
+    EndStep, Exit, LedgerId, RESTART_DELAY, RESTART_DELAY_MAX, RUN_SOUND, Send, Session,
+    SessionTerms, TURNS_MAX,
 };
+pub use write_queue::{Due, WriteQueue, Written};

@@ -5,7 +5,7 @@
 //! did not fit, on a duplicate, for as long as the wait lasts.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
     os::fd::{AsFd, OwnedFd},
     os::unix::net::UnixStream as StdUnixStream,
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ use std::{
 
 use rustix::{
     io::Errno,
-    net::{SendFlags, SocketAddrUnix},
+    net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendFlags, SocketAddrUnix},
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -100,7 +100,7 @@ impl UnixTransportStream {
         stream.set_nonblocking(true)?;
         #[cfg(target_vendor = "apple")]
         rustix::net::sockopt::set_socket_nosigpipe(&stream, true).map_err(io::Error::from)?;
-        let socket = crate::sys::register(OwnedFd::from(stream), Interest::READABLE)?;
+        let socket = crate::sys::register(OwnedFd::from(stream), INTEREST)?;
         Ok(Self { socket, peer })
     }
 }
@@ -109,11 +109,11 @@ impl Stream for UnixTransportStream {
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             let mut guard = ready!(self.socket.poll_read_ready(cx))?;
-            match rustix::io::read(&self.socket, &mut *buffer) {
+            match receive(self.socket.get_ref(), buffer) {
                 // A short read of a stream socket means it is empty now, and the next byte comes
                 // with an edge of its own. The end of the stream is remembered by tokio.
-                Ok(count) => {
-                    if 0 < count && count < buffer.len() {
+                Ok((count, is_cut)) => {
+                    if 0 < count && count < buffer.len() && !is_cut && !self.has_urgent() {
                         guard.clear_ready();
                     }
                     return Poll::Ready(Ok(count));
@@ -149,6 +149,27 @@ impl Stream for UnixTransportStream {
         self.peer
     }
 }
+
+impl UnixTransportStream {
+    /// Whether the peer ever sent a byte out of band: a read stops before it, and more may follow.
+    ///
+    /// Asks no system call: this is never cleared, and without it nothing was there to stop at.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn has_urgent(&self) -> bool {
+        self.socket.try_io(Interest::PRIORITY, |_| Ok(())).is_ok()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn has_urgent(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::PRIORITY);
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = Interest::READABLE;
 
 /// Why a connected socket was not taken.
 #[derive(Debug)]
@@ -188,6 +209,17 @@ pub(super) fn connect_socket(path: &Path) -> Result<StdUnixStream, ConnectError>
     Ok(StdUnixStream::from(socket))
 }
 
+/// Reads; also tells whether the read was cut short by what the peer passed along.
+///
+/// There is no room for descriptors, so the system drops them, and says so: a read ends behind the
+/// bytes they came with, whatever follows.
+fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, bool), Errno> {
+    let mut no_room = RecvAncillaryBuffer::default();
+    let parts = &mut [IoSliceMut::new(buffer)];
+    let received = rustix::net::recvmsg(socket, parts, &mut no_room, RecvFlags::empty())?;
+    Ok((received.bytes, received.flags.contains(ReturnFlags::CTRUNC)))
+}
+
 /// SIGPIPE is the host's business: a peer that is gone is an error here, not a signal.
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
@@ -215,4 +247,72 @@ fn peer_of(stream: &StdUnixStream) -> io::Result<PeerIdentity> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn peer_of(stream: &StdUnixStream) -> io::Result<PeerIdentity> {
     crate::sys::peer_uid(stream.as_fd()).map(|uid| PeerIdentity { uid, pid: None })
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, mem::MaybeUninit};
+
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage};
+
+    use super::*;
+
+    /// Reads once, without waiting for anything new.
+    async fn read_now(stream: &UnixTransportStream) -> Option<Vec<u8>> {
+        let mut buffer = [0; 64];
+        let read = std::future::poll_fn(|cx| match stream.poll_read(cx, &mut buffer) {
+            Poll::Ready(count) => Poll::Ready(Some(count.unwrap())),
+            Poll::Pending => Poll::Ready(None),
+        });
+        let count = read.await?;
+        Some(buffer[..count].to_vec())
+    }
+
+    /// A pair, of which ours knows of everything the peer sent.
+    async fn after(send: impl FnOnce(&mut StdUnixStream)) -> UnixTransportStream {
+        let (ours, mut theirs) = StdUnixStream::pair().unwrap();
+        let ours = UnixTransportStream::checked(ours).unwrap();
+        send(&mut theirs);
+        ours.socket.readable().await.unwrap().retain_ready();
+        // Its end stays open: no edge comes from there.
+        std::mem::forget(theirs);
+        ours
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_descriptor_is_read_without_another_edge() {
+        let stream = after(|peer| {
+            peer.write_all(b"before,").unwrap();
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let passed = [peer.as_fd()];
+            assert!(control.push(SendAncillaryMessage::ScmRights(&passed)));
+            let with = &[IoSlice::new(b"with,")];
+            rustix::net::sendmsg(&*peer, with, &mut control, SendFlags::empty()).unwrap();
+            peer.write_all(b"after").unwrap();
+        })
+        .await;
+        let mut read = Vec::new();
+        while let Some(bytes) = read_now(&stream).await {
+            read.extend(bytes);
+        }
+        assert_eq!(read, b"before,with,after");
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_byte_out_of_band_is_read_without_another_edge() {
+        let stream = after(|peer| {
+            peer.write_all(b"before,").unwrap();
+            // Not every kernel has this; then there is nothing to stop at.
+            let _ = rustix::net::send(&*peer, b"!", SendFlags::OOB);
+            peer.write_all(b"after").unwrap();
+        })
+        .await;
+        let mut read = Vec::new();
+        while let Some(bytes) = read_now(&stream).await {
+            read.extend(bytes);
+        }
+        assert_eq!(read, b"before,after");
+    }
 }

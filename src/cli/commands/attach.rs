@@ -156,7 +156,7 @@ async fn join_live(
 /// The tail of what a session printed whose program has ended, and its status.
 async fn show_exited(context: &Context, client: &Client, status: &SessionStatus) -> Outcome {
     let from = status.output_offset.saturating_sub(REPLAY).max(status.log_start);
-    let bytes = client.logs(&status.name, LogRange::From(from)).await?;
+    let bytes = client.logs(&status.name, LogRange::From(from)).await?.into_bytes();
     let begin = if from == 0 { 0 } else { attach::line_start(&bytes).unwrap_or(0) };
     write_output(&bytes[begin..])?;
     let Some(exit) = status.exit else { return Ok(exit_code::SUCCESS) };

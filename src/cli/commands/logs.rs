@@ -130,7 +130,7 @@ async fn read_held(
     // Asked first: what is printed meanwhile is behind it, and is read or follows.
     let found = client.status(Some(name)).await?;
     let end = found.first().map_or(0, |status| status.output_offset);
-    let pieces = client.log_pieces(name, range).await?;
+    let pieces = client.logs(name, range).await?.pieces;
     let next = match (pieces.last(), range) {
         (Some(last), _) => Next { attach: last.end(), wanted: last.end() },
         (None, LogRange::From(from)) => Next { attach: from.min(end), wanted: from },

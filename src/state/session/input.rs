@@ -9,6 +9,13 @@ use crate::state::{InputMarks, InputVerdict};
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct LedgerId(u64);
 
+#[cfg(test)]
+impl LedgerId {
+    pub(crate) const fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ledger {
     pub(super) id: LedgerId,

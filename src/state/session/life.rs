@@ -84,6 +84,7 @@ impl<H> Session<H> {
         let Some(exit) = self.exit.filter(|_| self.is_output_ended && self.is_live()) else {
             return;
         };
+        self.ending.handle_ended();
         let is_stopping = self.state == SessionState::Stopping;
         let goes_on = self.restarts.handle_ended(exit, is_stopping, now);
         self.state = if goes_on { SessionState::Waiting } else { SessionState::Exited };

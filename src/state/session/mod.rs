@@ -7,6 +7,7 @@
 
 mod attachment;
 mod cursor;
+mod ending;
 mod error;
 mod input;
 mod life;
@@ -24,6 +25,8 @@ use tautline_protocol::{
 
 pub use attachment::{Attachment, AttachmentId, ClientId};
 pub use cursor::{Cursor, Send};
+pub use ending::EndStep;
+use ending::Ending;
 pub use error::{AttachError, ConsumedAhead};
 use input::Ledger;
 pub use input::LedgerId;
@@ -94,13 +97,19 @@ pub struct Session<H> {
     size_policy: SizePolicy,
     is_ephemeral: bool,
     restarts: Restarts,
+    ending: Ending,
 }
 
 impl<H> Session<H> {
     /// A session whose first child is about to start.
     pub fn new(terms: SessionTerms) -> Self {
+        Self::with_log(terms, SessionLog::new(terms.log_size))
+    }
+
+    /// The same with a log whose memory the caller found.
+    pub fn with_log(terms: SessionTerms, log: SessionLog) -> Self {
         Self {
-            log: SessionLog::new(terms.log_size),
+            log,
             state: SessionState::Starting,
             epoch: 0,
             pid: 0,
@@ -120,6 +129,7 @@ impl<H> Session<H> {
             size_policy: terms.size_policy,
             is_ephemeral: terms.is_ephemeral,
             restarts: Restarts::new(terms.restart),
+            ending: Ending::default(),
         }
     }
 
@@ -148,7 +158,8 @@ impl<H> Session<H> {
     /// When to call [`handle_timeout`](Self::handle_timeout), if ever.
     pub fn deadline(&self) -> Option<Instant> {
         let deadlines = self.attachments.iter().filter_map(Attachment::deadline);
-        deadlines.chain(self.grace_until).chain(self.restarts.due).min()
+        let others = [self.grace_until, self.restarts.due, self.ending.deadline()];
+        deadlines.chain(others.into_iter().flatten()).min()
     }
 
     /// Joins a client to the session.
@@ -189,6 +200,9 @@ impl<H> Session<H> {
         attachment.start(cursor, end, self.log_size(), self.input_window);
         if self.is_ephemeral && self.state == SessionState::Exited {
             attachment.ended = Some(DetachReason::Ended);
+        }
+        if attachment.is_owner() {
+            self.ending.handle_owner_joined();
         }
         self.attachments.push(attachment);
         if !self.ledgers.iter().any(|ledger| ledger.client == client) {
