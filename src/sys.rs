@@ -132,6 +132,16 @@ fn leave_parent() -> io::Result<()> {
 /// The umask before we changed it and 1, or 0 if we never did.
 static UMASK_BEFORE: AtomicU64 = AtomicU64::new(0);
 
+/// The name that `ps` and `pgrep` know this process by, where a process can choose it.
+#[cfg(feature = "cli")]
+pub(crate) fn name_process(name: &std::ffi::CStr) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // Without it things only look odd.
+    let _ = rustix::thread::set_name(name);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = name;
+}
+
 /// Lets nobody else into files this process makes. Children get the old umask back: theirs are
 /// their own business.
 #[cfg(feature = "cli")]

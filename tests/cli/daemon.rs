@@ -59,6 +59,7 @@ fn a_daemon_started_by_a_client_has_nothing_of_that_client() {
     let status = String::from_utf8(read("status")).unwrap();
     assert!(status.contains("Umask:\t0077\n"), "{status}");
     assert!(status.contains("PPid:\t1\n") || !status.contains("PPid:\t0\n"), "{status}");
+    assert_eq!(read("comm"), b"taut\n");
     let stat = String::from_utf8(read("stat")).unwrap();
     let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let (session, terminal) = (fields[3], fields[4]);

@@ -99,6 +99,8 @@ pub(crate) fn perform(
 fn begin(context: &Context, arguments: &ServeArguments) -> Result<Server, Failure> {
     if arguments.background {
         crate::sys::make_files_private();
+        // It was started through a link, by whose name tools would show it.
+        crate::sys::name_process(c"taut");
     }
     start_log(context, arguments)?;
     crate::sys::raise_descriptor_limit();
