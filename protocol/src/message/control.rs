@@ -212,8 +212,8 @@ body! {
 body! {
     /// Tells an attachment's window size, in order with its input; or, by name, fixes a session's.
     ///
-    /// With an id other than 0, answered by `Done` once the size is on its way to the PTY, behind the
-    /// input that came before.
+    /// With an id other than 0, answered by `Done` once the size is on its way to the PTY, behind
+    /// the input that came before.
     Resize / ArchivedResize {
         /// The attachment; 0 to set a session's size by name.
         attachment: u32,
