@@ -1,12 +1,10 @@
 //! Starting a child on a fresh PTY, and saying exactly what went wrong if it cannot be.
 
 use std::{
+    ffi::OsStr,
     fs::{self, OpenOptions},
     io,
-    os::unix::{
-        fs::{OpenOptionsExt, PermissionsExt},
-        process::CommandExt,
-    },
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt, process::CommandExt},
     path::Path,
     process::{Command, Stdio},
 };
@@ -94,6 +92,8 @@ fn why_not_started(command: &ChildCommand, source: io::Error) -> SpawnError {
     let found = find_program(command);
     match (source.raw_os_error(), found) {
         (Some(libc::ENOENT | libc::ENOTDIR), None) => SpawnError::ProgramNotFound { program },
+        // A directory in PATH that may not be looked into is the reason, and no program.
+        (Some(libc::EACCES), None) if is_bare(&program) => SpawnError::ProgramNotFound { program },
         (Some(libc::ENOENT), Some(_)) => SpawnError::ProgramNotExecutable {
             program,
             why: "the interpreter it names does not exist",
@@ -122,11 +122,16 @@ fn why_not_started(command: &ChildCommand, source: io::Error) -> SpawnError {
 /// The file a program's name leads to, executable or not.
 fn find_program(command: &ChildCommand) -> Option<fs::Metadata> {
     let program = Path::new(&command.program);
-    if program.components().count() > 1 || program.is_absolute() {
+    if !is_bare(&command.program) {
         return fs::metadata(command.cwd.join(program)).ok();
     }
     let (_, path) = command.env.iter().find(|(name, _)| name == "PATH")?;
     let candidates = std::env::split_paths(path).map(|directory| directory.join(program));
     let mut found = candidates.filter_map(|candidate| fs::metadata(candidate).ok());
-    found.find(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    found.find(fs::Metadata::is_file)
+}
+
+/// Whether a program is looked up in PATH.
+fn is_bare(program: &OsStr) -> bool {
+    !program.as_bytes().contains(&b'/')
 }
