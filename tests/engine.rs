@@ -325,7 +325,7 @@ async fn a_child_that_cannot_be_started_is_named_and_leaves_nothing() {
     // A directory in PATH that may not be looked into has nothing to do with it.
     let closed = server.directory.path().join("closed");
     std::fs::create_dir(&closed).unwrap();
-    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     let mut request = command("bad", &["no-such-program-anywhere"]);
     request.env.push(("PATH".into(), format!("{}:/bin", closed.display()).into()));
     assert_eq!(refusal(within(client.spawn(&request)).await), ErrorCode::ProgramNotFound);
