@@ -31,7 +31,7 @@ choice! {
 choice! {
     /// Whose window size a session takes.
     SizePolicy: u8 {
-        /// The attachment that typed or resized last.
+        /// The attachment that told its size last; when it leaves, the one before.
         Latest = 0,
         /// The smallest of all attachments.
         Smallest = 1,

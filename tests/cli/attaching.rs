@@ -296,3 +296,41 @@ fn a_session_takes_over_where_its_user_sits_for_the_next_program() {
     lab.ok(&["restart", "a"]);
     lab.until(&["logs", "a"], |log| log.contains("at=/new/agent==\n"));
 }
+
+#[test]
+fn what_is_shown_again_acts_only_once() {
+    let lab = Lab::new();
+    let acting = r"\a\033]52;c;aGVsbG8=\a\033[3J\033]2;mine\a";
+    let script = format!("printf '{acting}before\\n'; read line; printf '{acting}after\\n'; cat");
+    session(&lab, &script);
+    lab.until(&["logs", "a", "--raw"], |log| log.contains("before"));
+    let mut screen = Screen::taut(&lab, &["attach", "a"]);
+    screen.wait_for("before");
+    let shown = screen.text();
+    let acts = |shown: &str| shown.contains("\x1b]52;") || shown.contains("\x1b[3J");
+    assert!(!acts(&shown) && shown.contains("\x1b]2;mine\x07"), "{shown:?}");
+    screen.type_bytes(b"\r");
+    screen.wait_for("after");
+    assert!(acts(&screen.text()), "what is printed now is passed on as it is");
+    screen.type_bytes(b"\x1c");
+    screen.wait_for("[detached from a]");
+    assert!(screen.text().contains("\x1b[23;0t"), "the terminal's own title comes back");
+}
+
+#[test]
+fn the_window_is_given_back_to_the_terminal_that_stays() {
+    let lab = Lab::new();
+    lab.ok(&["new", "a", "--", "sh", "-c", "stty -echo; echo ready; cat"]);
+    let mut first = Screen::taut(&lab, &["attach", "a"]);
+    first.wait_for("ready");
+    let mut second = Screen::taut(&lab, &["attach", "a"]);
+    second.terminal.resize(PtySize { rows: 15, cols: 60, ..SIZE }).unwrap();
+    let cols = |wanted: &'static str| move |status: &str| status.contains(wanted);
+    lab.until(&["status", "a"], cols("60x15"));
+    second.wait_for("ready");
+    second.type_bytes(b"\x1c");
+    assert_eq!(second.wait(), 0);
+    lab.until(&["status", "a"], cols("80x24"));
+    first.type_bytes(b"\x1c");
+    assert_eq!(first.wait(), 0);
+}

@@ -5,6 +5,7 @@
 
 mod leaving;
 mod output;
+mod replay;
 mod typing;
 mod window;
 
@@ -129,6 +130,7 @@ impl Attached {
         }
         let typist = (!how.is_read_only).then_some(&input);
         let raw = RawMode::begin(&tty).map_err(|error| failed(&error))?;
+        tty.show(KEEP_TITLE).await.map_err(|error| failed(&error))?;
         let leave = tokio::select! {
             biased;
             leave = signals.wait() => leave,
@@ -147,6 +149,9 @@ impl Attached {
         leave.conclude(context, &name, is_mid_line, stage.waiting.get())
     }
 }
+
+/// The window's title is put aside, and comes back when the terminal is given back.
+const KEEP_TITLE: &[u8] = b"\x1b[22;0t";
 
 /// Opens the terminal to attach.
 pub(crate) fn open_terminal() -> Result<Rc<Tty>, Failure> {

@@ -5,6 +5,7 @@ use std::{ops::Range, time::Instant};
 use super::{
     super::{commands::session_json::show_exit, failure::Failure, terminal::Tty},
     Leave, Stage,
+    replay::without_side_effects,
 };
 use crate::{
     Client, Event, Events,
@@ -142,8 +143,8 @@ async fn paint_replay(
         }
     }
     let begin = if is_whole { 0 } else { line_start(&bytes).unwrap_or(0) };
-    let parts = [EMPTY_SCREEN, &bytes[begin..]];
-    for part in parts {
+    let replay = without_side_effects(&bytes[begin..]);
+    for part in [EMPTY_SCREEN, &replay] {
         tty.show(part).await.map_err(|_| Leave::TerminalGone)?;
     }
     // Inside a sequence a question would be part of it: then only the time is waited for.

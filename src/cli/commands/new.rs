@@ -54,7 +54,7 @@ pub(crate) struct NewArguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PolicyName {
-    /// Who typed or resized last
+    /// Who attached or resized last
     Latest,
     /// The smallest attached
     Smallest,

@@ -9,6 +9,9 @@ const PARAMETERS_MAX: usize = 64;
 /// Most levels of keyboard flags a program may push that are counted.
 const KEYBOARD_MAX: u16 = 64;
 
+/// Most titles put aside that are counted; xterm keeps ten.
+const TITLES_MAX: u16 = 10;
+
 /// Private modes that are off on a terminal left to itself, and may be turned off blindly.
 const OFF_BY_DEFAULT: [u16; 21] = [
     1, 5, 6, 9, 66, 69, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2026, 2031,
@@ -35,6 +38,8 @@ pub(crate) struct TerminalModes {
     pub(super) has_key_format: bool,
     /// Levels of keyboard flags pushed, and whether flags were set in place: on either screen.
     pub(super) keyboard: [(u16, bool); 2],
+    /// Window titles that were put aside.
+    pub(super) titles: u16,
     /// How often the cursor's position was asked for.
     cursor_queries: u32,
     last: Option<u8>,
@@ -173,6 +178,8 @@ impl TerminalModes {
                 self.has_key_format = numbers(rest.strip_prefix(b";").unwrap_or(b"0")) != [0];
             }
             (b"4", b'h' | b'l') => self.is_inserting = letter == b'h',
+            (b"22" | b"22;0" | b"22;2", b't') => self.titles = (self.titles + 1).min(TITLES_MAX),
+            (b"23" | b"23;0" | b"23;2", b't') => self.titles = self.titles.saturating_sub(1),
             (b"6", b'n') => self.cursor_queries += 1,
             (b"!", b'p') => self.handle_soft_reset(),
             ([style @ .., b' '], b'q') => self.has_cursor_style = numbers(style) != [0],
@@ -221,8 +228,8 @@ impl TerminalModes {
     }
 
     fn handle_reset(&mut self) {
-        let (cursor_queries, last) = (self.cursor_queries, self.last);
-        *self = Self { cursor_queries, last, ..Self::default() };
+        let Self { titles, cursor_queries, last, .. } = *self;
+        *self = Self { titles, cursor_queries, last, ..Self::default() };
     }
 }
 

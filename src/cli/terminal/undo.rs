@@ -24,6 +24,7 @@ impl TerminalModes {
             bytes.push_str(&format!("\x1b[?{}l", screen.unwrap_or(1049)));
         }
         bytes.push_str(&undo_keyboard(self.keyboard[0]));
+        bytes.push_str(&"\x1b[23;0t".repeat(self.titles.into()));
         bytes.push_str(ALWAYS);
         for mode in &self.changed {
             match mode {

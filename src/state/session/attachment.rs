@@ -34,6 +34,8 @@ pub struct Attachment<H> {
     pub(super) input_window: u32,
     pub(super) pause_limit: Option<Duration>,
     pub(super) size: WindowSize,
+    /// When the size was told, by the session's count.
+    pub(super) size_told: u64,
     /// The first offset that was not consumed for good.
     pub(super) consumed: u64,
     /// Output before this was printed before the attachment was made.
@@ -79,6 +81,7 @@ impl<H> Attachment<H> {
             input_window: 0,
             pause_limit: pause_limit(terms.pause_limit_ms),
             size: WindowSize::default(),
+            size_told: 0,
             consumed: 0,
             live_from: 0,
             cursor: Cursor::default(),

@@ -681,3 +681,20 @@ fn what_was_written_is_told_before_the_childs_end_also_to_those_behind() {
     assert_eq!(harness.send_all(near), [started]);
     assert_eq!(harness.send_all(far), [Send::InputApplied { applied: 20 }, exited, started]);
 }
+
+#[test]
+fn when_who_told_the_latest_size_leaves_the_one_before_counts() {
+    let size = WindowSize::cells;
+    let mut harness = Harness::started();
+    let alice = harness.attach(ALICE, terms(Delivery::Log));
+    let bob = harness.attach(BOB, terms(Delivery::Log));
+    let silent = harness.attach(BOB, AttachTerms { attachment: 4, ..terms(Delivery::Log) });
+    assert_eq!(harness.session.handle_resize(bob, size(60, 15)), Some(size(60, 15)));
+    assert_eq!(harness.session.handle_resize(alice, size(101, 31)), Some(size(101, 31)));
+    harness.session.forget(silent);
+    assert_eq!(harness.session.handle_sizes_changed(), None, "whoever told no size has no say");
+    harness.session.forget(alice);
+    assert_eq!(harness.session.handle_sizes_changed(), Some(size(60, 15)));
+    harness.session.forget(bob);
+    assert_eq!(harness.session.handle_sizes_changed(), None, "nobody is left to please");
+}

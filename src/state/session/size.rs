@@ -12,6 +12,9 @@ impl<H> Session<H> {
             return None;
         }
         attachment.size = size;
+        self.sizes_told += 1;
+        let told = self.sizes_told;
+        self.attachment_mut(id)?.size_told = told;
         let size = match self.size_policy {
             SizePolicy::Latest => size,
             _ => self.size_by_policy()?,
@@ -37,13 +40,8 @@ impl<H> Session<H> {
 
     /// An attachment came or went, or sizes are to be looked at anew for another reason.
     pub fn handle_sizes_changed(&mut self) -> Option<WindowSize> {
-        match self.size_policy {
-            SizePolicy::Smallest | SizePolicy::Largest => {
-                let size = self.size_by_policy()?;
-                self.take_size(size)
-            }
-            _ => None,
-        }
+        let size = self.size_by_policy()?;
+        self.take_size(size)
     }
 
     /// The size in force.
@@ -58,12 +56,17 @@ impl<H> Session<H> {
 
     /// The size the policy picks among the attachments that told one; `None` leaves it as it is.
     fn size_by_policy(&self) -> Option<WindowSize> {
-        let sizes = self.attachments.iter().filter(|at| at.is_writable() && at.ended.is_none());
-        let sizes = sizes.map(|at| at.size).filter(|size| !size.is_unset());
+        let those = self
+            .attachments
+            .iter()
+            .filter(|at| at.is_writable() && at.ended.is_none() && !at.size.is_unset());
+        if self.size_policy == SizePolicy::Latest {
+            return those.max_by_key(|at| at.size_told).map(|at| at.size);
+        }
+        let sizes = those.map(|at| at.size);
         match self.size_policy {
             SizePolicy::Smallest => sizes.reduce(|a, b| combine(a, b, u16::min)),
             SizePolicy::Largest => sizes.reduce(|a, b| combine(a, b, u16::max)),
-            SizePolicy::Latest => sizes.last(),
             _ => None,
         }
     }
