@@ -132,6 +132,14 @@ fn leave_parent() -> io::Result<()> {
 /// The umask before we changed it and 1, or 0 if we never did.
 static UMASK_BEFORE: AtomicU64 = AtomicU64::new(0);
 
+/// A file that may not grow is an error where it is written, and not the end of the process.
+/// Children get the default back, as of every signal.
+#[cfg(feature = "cli")]
+pub(crate) fn ignore_file_size_signal() {
+    // SAFETY: `SIG_IGN` installs no code of ours, and the number is that of a signal.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// The name that `ps` and `pgrep` know this process by, where a process can choose it.
 #[cfg(feature = "cli")]
 pub(crate) fn name_process(name: &std::ffi::CStr) {

@@ -17,7 +17,9 @@ use super::{
     text::{child_env::Variables, escape::escaped},
 };
 use crate::{
-    Client, ClientConfig, default_socket_path, protocol::is_session_name, trace::FrameTrace,
+    Client, ClientConfig, default_socket_path,
+    protocol::{Purpose, is_session_name},
+    trace::FrameTrace,
     transport::socket_path_for,
 };
 
@@ -89,16 +91,28 @@ impl Context {
         self.own_session.as_deref()
     }
 
-    /// The name given, or that of the session we are in.
-    pub(crate) fn name_or_own(&self, name: Option<String>) -> Result<String, Failure> {
-        let name = name.or_else(|| self.own_session.clone());
-        let missing = || Failure::usage("which session? There is no TAUT_SESSION to take it from");
-        check_name(name.ok_or_else(missing)?)
+    /// The name given, that of the session we are in, or that of the only one there is.
+    pub(crate) async fn name_or_usual(
+        &self,
+        client: &Client,
+        name: Option<String>,
+    ) -> Result<String, Failure> {
+        match name.or_else(|| self.own_session.clone()) {
+            Some(name) => check_name(name),
+            None => only_session(client).await,
+        }
     }
 
     /// Connects to the daemon; starts none.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
         Ok(Client::connect(&self.socket, self.client_config()?).await?)
+    }
+
+    /// Connects to look after the daemon or its sessions, not to use one: there is room for that
+    /// also where there is none for another client.
+    pub(crate) async fn administer(&self) -> Result<Client, Failure> {
+        let config = ClientConfig { purpose: Purpose::Admin, ..self.client_config()? };
+        Ok(Client::connect(&self.socket, config).await?)
     }
 
     /// How we are as a client.
@@ -173,6 +187,17 @@ pub(crate) fn check_name(name: String) -> Result<String, Failure> {
     }
     let rule = "a name has 1 to 64 of A-Z a-z 0-9 . _ - and begins with none of . -";
     Err(Failure::new(exit_code::USAGE, "invalid_name", format!("\"{name}\" is no name: {rule}")))
+}
+
+/// The session that is meant where none is named.
+pub(crate) async fn only_session(client: &Client) -> Result<String, Failure> {
+    let mut names = client.sessions().await?;
+    match names.len() {
+        0 => Err(Failure::new(exit_code::NO_SESSION, "no_such_session", "there are no sessions")
+            .with_hint("taut alone makes one")),
+        1 => Ok(names.remove(0)),
+        _ => Err(Failure::usage(format!("which session? There are {}", names.join(", ")))),
+    }
 }
 
 /// Whether to use colour there.

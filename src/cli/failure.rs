@@ -83,6 +83,11 @@ impl Failure {
         Self::system("write to standard output", error)
     }
 
+    fn lost(why: impl Display) -> Self {
+        Self::new(exit_code::NO_DAEMON, "connection_lost", why)
+            .with_hint("taut ls tells whether it still runs; if it ended, so did its sessions")
+    }
+
     fn shutting_down() -> Self {
         Self::new(exit_code::NO_DAEMON, "shutting_down", "the daemon shut down")
     }
@@ -157,7 +162,7 @@ impl From<ConnectFailure> for Failure {
             };
             match error {
                 ConnectError::NotRunning { .. } | ConnectError::StaleSocket { .. } => {
-                    let hint = "taut, taut new and taut run start one; so does taut serve";
+                    let hint = "taut, new, run and attach --create start one; so does taut serve";
                     Self::new(exit_code::NO_DAEMON, "no_daemon", why).with_hint(hint)
                 }
                 ConnectError::WrongUser { .. } => Self::new(exit_code::REFUSED, "wrong_user", why),
@@ -185,7 +190,12 @@ impl From<ConnectFailure> for Failure {
                     Refusal::ShuttingDown => "the daemon is shutting down".into(),
                     refusal => format!("the daemon refused the connection: {}", refusal.name()),
                 };
-                Self { why, ..failure }
+                let failure = Self { why, ..failure };
+                match refusal {
+                    Refusal::AtCapacity => failure
+                        .with_hint("taut ls shows who is attached; taut detach NAME makes room"),
+                    _ => failure,
+                }
             }
             ConnectFailure::Timeout => {
                 Self::new(exit_code::TIMED_OUT, "timed_out", "the daemon does not answer")
@@ -230,6 +240,7 @@ impl From<EngineError> for Failure {
         let failure = Self { code: snake_case(error.code.name()).into(), ..failure };
         match error.code {
             ErrorCode::NoSuchSession => failure.with_hint("taut ls shows the sessions there are"),
+            ErrorCode::SessionLive => failure.with_hint("taut stop ends it; rm --force kills it"),
             _ => failure,
         }
     }
@@ -242,7 +253,7 @@ impl From<RequestError> for Failure {
             RequestError::TooLarge => Self::new(exit_code::REFUSED, "too_large", error)
                 .with_hint("arguments and environment travel together; make them smaller"),
             RequestError::Closed(CloseReason::ShuttingDown) => Self::shutting_down(),
-            error => Self::new(exit_code::NO_DAEMON, "connection_lost", error),
+            error => Self::lost(error),
         }
     }
 }
@@ -252,7 +263,7 @@ impl From<RecvError> for Failure {
         match error {
             RecvError::Closed(CloseReason::ShuttingDown) => Self::shutting_down(),
             RecvError::Protocol(_) => Self::new(exit_code::FAILURE, "protocol", error),
-            error => Self::new(exit_code::NO_DAEMON, "connection_lost", error),
+            error => Self::lost(error),
         }
     }
 }

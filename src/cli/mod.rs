@@ -32,6 +32,7 @@ use failure::{Failure, exit_code};
 
 /// Does what the command line says; the exit code says how it went.
 pub fn main() -> ExitCode {
+    crate::sys::ignore_file_size_signal();
     panics::catch(|| match Arguments::try_parse() {
         Ok(arguments) => perform(arguments),
         Err(error) => explain(&error),

@@ -110,6 +110,12 @@ impl Input {
         }
     }
 
+    /// Bytes that were sent and are not known to be written to the PTY.
+    pub fn unwritten(&self) -> u64 {
+        let marks = self.inbox.input.marks.lock();
+        marks.next.saturating_sub(marks.applied)
+    }
+
     /// Tells the window's size.
     pub fn resize(&self, size: WindowSize) {
         let name = b"".into();

@@ -9,6 +9,8 @@ mod bind_error;
 #[cfg(unix)]
 mod directory_watch;
 mod memory;
+#[cfg(unix)]
+mod socket_lock;
 mod socket_path;
 #[cfg(unix)]
 mod socket_watch;

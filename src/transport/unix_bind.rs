@@ -5,13 +5,12 @@
 //! kept; a socket that is swept away is made again by the same rules.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io, mem,
     os::{
         fd::AsFd,
         unix::{
-            ffi::OsStrExt,
-            fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt},
+            fs::{DirBuilderExt, FileTypeExt, MetadataExt},
             net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
         },
     },
@@ -19,7 +18,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{FlockOperation, Mode},
+    fs::Mode,
     io::Errno,
     net::{Shutdown, SocketAddrUnix},
 };
@@ -28,6 +27,7 @@ use tokio::net::UnixListener;
 use super::{
     Listener,
     bind_error::{BindError, DirectoryError},
+    socket_lock,
     socket_watch::{Found, SocketWatch},
     unix_stream::{CheckError, ConnectError, UnixTransportStream, connect_socket},
 };
@@ -68,7 +68,7 @@ impl UnixTransportListener {
         socket_address(path)?;
         socket_directory(path)?;
         make_private_directory(lock_directory)?;
-        let lock = take_lock(path, &lock_path(path, lock_directory))?;
+        let lock = socket_lock::take(path, lock_directory)?;
         let bound = BoundSocket::bind(path)?;
         let watch = SocketWatch::new();
         let mut listener = Self { bound, path: path.into(), swept: None, watch, _lock: lock };
@@ -240,32 +240,6 @@ fn socket_address(path: &Path) -> Result<SocketAddrUnix, BindError> {
 fn socket_directory(path: &Path) -> Result<&Path, BindError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.ok_or_else(|| BindError::NoDirectory { path: path.into() })
-}
-
-/// The lock of a socket path, wherever the socket itself may have been swept to.
-fn lock_path(socket: &Path, directory: &Path) -> PathBuf {
-    let name = socket.file_name().unwrap_or_default().to_string_lossy();
-    directory.join(format!("{name}-{:016x}.lock", fnv1a(socket.as_os_str().as_bytes())))
-}
-
-/// FNV-1a, 64 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>. Names files; proves nothing.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-fn take_lock(socket: &Path, path: &Path) -> Result<File, BindError> {
-    let failed = |source| BindError::Lock { path: path.into(), source };
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = options.custom_flags(no_follow).open(path).map_err(failed)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => Err(BindError::AlreadyRunning { path: socket.into() }),
-        Err(error) => Err(failed(error.into())),
-    }
 }
 
 /// Removes a socket of ours that nobody answers at; anything else stays and is named.

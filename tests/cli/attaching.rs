@@ -5,7 +5,7 @@ use rustix::process::{Signal, kill_process};
 
 use crate::{
     lab::Lab,
-    screen::{SIZE, Screen},
+    screen::{SIZE, Screen, Unread},
 };
 
 /// Reads raw bytes and prints them as `od` does, sixteen a line.
@@ -333,4 +333,52 @@ fn the_window_is_given_back_to_the_terminal_that_stays() {
     lab.until(&["status", "a"], cols("80x24"));
     first.type_bytes(b"\x1c");
     assert_eq!(first.wait(), 0);
+}
+
+#[test]
+fn output_that_a_terminal_was_too_slow_for_is_said_to_be_missing() {
+    let lab = Lab::new();
+    let script = "read line; seq 1000001 1100000; echo all; cat";
+    lab.ok(&["new", "a", "--log-size", "64k", "--", "sh", "-c", script]);
+    let unread = Unread::taut(&lab, &["attach", "a", "--delivery", "log"]);
+    lab.until(&["status", "a"], |status| status.contains("clients     1"));
+    lab.ok(&["send", "a", "--enter"]);
+    lab.until(&["logs", "a", "--tail", "1"], |log| log == "all\n");
+    let mut screen = Screen::over(unread);
+    screen.wait_for("bytes of output are missing here]");
+    screen.wait_for("\r\nall");
+    screen.type_bytes(b"\x1c");
+    screen.wait_for("bytes of output were not shown");
+    assert_eq!(screen.wait(), 0);
+    let text = screen.text();
+    let lines: Vec<_> =
+        text.lines().map(|line| line.split('\x1b').next().unwrap().trim()).collect();
+    let is_number = |line: &str| line.starts_with('1');
+    let whole = lines.iter().filter(|line| is_number(line) && line.len() == 7);
+    let numbers: Vec<u32> = whole.map(|line| line.parse().unwrap()).collect();
+    assert!(numbers.is_sorted() && numbers.last() == Some(&1_100_000));
+    // A line that was begun before the gap ends there, and no other is made of two.
+    let is_cut = |pair: &&[&str]| is_number(pair[0]) && pair[0].len() != 7;
+    for pair in lines.windows(2).filter(is_cut) {
+        assert!(pair[1].contains("are missing"), "{pair:?}");
+    }
+}
+
+#[test]
+fn what_was_typed_too_late_is_said() {
+    let lab = Lab::new();
+    let script =
+        "stty raw -echo; printf 'ready\\r\\n'; head -c 1 >/dev/null; kill -STOP $$; exit 4";
+    lab.ok(&["new", "a", "--", "sh", "-c", script]);
+    let mut screen = Screen::taut(&lab, &["attach", "a"]);
+    screen.wait_for("ready");
+    screen.type_bytes(&[b'x'; 40_000]);
+    // The terminal is full, and some of it waits in the engine.
+    lab.until(&["status", "a"], |status| {
+        status.contains("input       ") && !status.contains("input       0")
+    });
+    lab.ok(&["signal", "a", "KILL"]);
+    lab.ok(&["kill", "a"]);
+    screen.wait_for("bytes typed last came too late]");
+    assert_eq!(screen.wait(), 137);
 }

@@ -7,7 +7,7 @@ fn a_screen_is_printed_as_text_with_colours_and_as_json() {
     let lab = Lab::new();
     let script = r"printf '\033[2J\033[1;3H\033[1mbold\033[m\033[2;1Hdone'; exec cat";
     lab.ok(&["new", "a", "--size", "20x3", "--", "sh", "-c", script]);
-    lab.until(&["screen", "a"], |screen| screen == "  bold\ndone\n\n");
+    lab.until(&["screen", "a"], |screen| screen == "  bold\ndone\n");
     let styled = lab.ok(&["screen", "a", "--ansi"]);
     assert!(styled.contains("\x1b[1mbold\x1b[m"), "{styled:?}");
     let json = lab.json(&["screen", "a", "--json"]);

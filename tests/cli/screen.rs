@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtyPair, PtySize, native_pty_system};
 
 use crate::lab::{LIMIT, Lab};
 
@@ -36,6 +36,37 @@ struct Shown {
 const ANSWERS: [(&[u8], &[u8]); 3] =
     [(b"\x1b[6n", b"\x1b[7;9R"), (b"\x1b[c", b"\x1b[?62;22c"), (b"\x1b[5n", b"\x1b[0n")];
 
+/// A program on a terminal that nobody looks at yet, so that it stops when that is full.
+pub(crate) struct Unread {
+    pair: PtyPair,
+    child: Box<dyn Child + Send + Sync>,
+}
+
+impl Unread {
+    fn start(command: CommandBuilder) -> Self {
+        let pair = native_pty_system().openpty(SIZE).unwrap();
+        let child = pair.slave.spawn_command(command).unwrap();
+        Self { pair, child }
+    }
+
+    /// Runs `taut` with these arguments.
+    pub(crate) fn taut(lab: &Lab, arguments: &[&str]) -> Self {
+        Self::start(taut(lab, arguments, &[]))
+    }
+}
+
+fn taut(lab: &Lab, arguments: &[&str], variables: &[(&str, &str)]) -> CommandBuilder {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_taut"));
+    command.args(arguments);
+    command.env_clear();
+    for (name, value) in lab.env() {
+        command.env(name, value);
+    }
+    variables.iter().for_each(|(name, value)| command.env(name, value));
+    command.cwd(&lab.root);
+    command
+}
+
 impl Screen {
     /// Runs `taut` with these arguments.
     pub(crate) fn taut(lab: &Lab, arguments: &[&str]) -> Self {
@@ -44,16 +75,12 @@ impl Screen {
 
     /// Runs `taut` with these arguments and variables.
     pub(crate) fn taut_with(lab: &Lab, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_taut"));
-        command.args(arguments);
-        command.env_clear();
-        for (name, value) in lab.env() {
-            command.env(name, value);
-        }
-        variables.iter().for_each(|(name, value)| command.env(name, value));
-        command.cwd(&lab.root);
-        let pair = native_pty_system().openpty(SIZE).unwrap();
-        let child = pair.slave.spawn_command(command).unwrap();
+        Self::over(Unread::start(taut(lab, arguments, variables)))
+    }
+
+    /// Looks at a terminal from now on.
+    pub(crate) fn over(unread: Unread) -> Self {
+        let Unread { pair, child } = unread;
         drop(pair.slave);
         let shown = Arc::new(Shown::default());
         let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
@@ -75,15 +102,20 @@ impl Screen {
         let deadline = Instant::now() + LIMIT;
         let needle = text.as_bytes();
         let mut bytes = self.shown.bytes.lock().unwrap();
+        let mut searched = self.looked;
         loop {
-            let unseen = &bytes[self.looked..];
+            let unseen = &bytes[searched..];
             if let Some(at) = unseen.windows(needle.len()).position(|part| part == needle) {
-                self.looked += at + needle.len();
+                self.looked = searched + at + needle.len();
                 return;
             }
+            // The needle may have begun at the very end.
+            searched = bytes.len().saturating_sub(needle.len()).max(self.looked);
             let left = deadline.saturating_duration_since(Instant::now());
-            let shown = String::from_utf8_lossy(unseen).into_owned();
-            assert!(!left.is_zero(), "{text:?} was not shown, but:\n{shown:?}");
+            if left.is_zero() {
+                let end = &bytes[bytes.len().saturating_sub(4_000).max(self.looked)..];
+                panic!("{text:?} was not shown, but:\n{:?}", String::from_utf8_lossy(end));
+            }
             bytes = self.shown.more.wait_timeout(bytes, left).unwrap().0;
         }
     }

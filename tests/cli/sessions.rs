@@ -97,12 +97,18 @@ fn exit_codes_say_what_went_wrong() {
         &["stop"],
         &["ping", "-i", "soon"],
         &["attach", "a", "--detach-keys", "ctrl-"],
-        &["detach"],
         &["-S", "x", "-L", "y", "ls"],
     ] {
         assert_eq!(code(wrong), 2, "{wrong:?}");
     }
     assert_eq!(code(&["attach", "a"]), 1, "no terminal");
+    assert_eq!(code(&["detach"]), 0, "there is only one");
+    lab.ok(&["new", "another", "--", "cat"]);
+    for unclear in [&["detach"][..], &["logs"], &["screen"], &["attach"]] {
+        let done = lab.taut(unclear);
+        assert_eq!(done.code, 2, "{unclear:?}");
+        assert!(done.stderr.contains("There are a, another"), "{}", done.stderr);
+    }
     assert_eq!(code(&["ls", "--help"]), 0);
     assert_eq!(code(&["--version"]), 0);
 }

@@ -70,7 +70,7 @@ fn what_is_typed_is_in_the_trace_and_shown_only_when_asked_for() {
         assert!(all.contains("hunter2") && !all.contains('\x1b'), "{all}");
     }
     let text = shown(&lab, &["--kind", "input", "--bytes"]);
-    assert!(text.contains(" bytes_len=12 bytes=\"hunter2\\x1b[31m\""), "{text}");
+    assert!(text.contains(" bytes_len=13 bytes=\"hunter2\\x1b[31m\\r\""), "{text}");
 }
 
 #[test]

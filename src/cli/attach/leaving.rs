@@ -47,7 +47,7 @@ impl Leave {
         context: &Context,
         name: &str,
         is_mid_line: bool,
-        waiting: usize,
+        unwritten: u64,
     ) -> Outcome {
         let break_line = || {
             if is_mid_line && !context.is_quiet {
@@ -62,8 +62,8 @@ impl Leave {
         match self {
             Self::Left => {
                 say(format!("[detached from {name}]"));
-                if waiting > 0 {
-                    context.note(&format!("[{waiting} bytes typed last may not have arrived]"));
+                if unwritten > 0 {
+                    context.note(&format!("[{unwritten} bytes typed last may not have arrived]"));
                 }
                 Ok(exit_code::SUCCESS)
             }
@@ -78,6 +78,9 @@ impl Leave {
             }
             Self::Exited(exit) => {
                 say(format!("[{name} {}]", show_exit(exit)));
+                if unwritten > 0 {
+                    context.note(&format!("[{unwritten} bytes typed last came too late]"));
+                }
                 Ok(exit_status(exit))
             }
             Self::Signal(number) => {
@@ -133,6 +136,8 @@ pub(crate) struct EndingSignals {
     hangup: Signal,
     interrupt: Signal,
     quit: Signal,
+    alarm: Signal,
+    user: [Signal; 2],
 }
 
 impl EndingSignals {
@@ -142,16 +147,22 @@ impl EndingSignals {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
+            alarm: signal(SignalKind::alarm())?,
+            user: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?],
         })
     }
 
     /// Waits for one of them.
     pub(crate) async fn wait(&mut self) -> Leave {
+        let [first, second] = &mut self.user;
         let number = tokio::select! {
             _ = self.terminate.recv() => libc::SIGTERM,
             _ = self.hangup.recv() => libc::SIGHUP,
             _ = self.interrupt.recv() => libc::SIGINT,
             _ = self.quit.recv() => libc::SIGQUIT,
+            _ = self.alarm.recv() => libc::SIGALRM,
+            _ = first.recv() => libc::SIGUSR1,
+            _ = second.recv() => libc::SIGUSR2,
         };
         Leave::Signal(number)
     }

@@ -3,6 +3,7 @@
 //! Three futures of one task, none of which waits for another: `output` shows, `typing` sends,
 //! `window` follows the terminal's size. The first that ends says why.
 
+mod gap;
 mod leaving;
 mod output;
 mod replay;
@@ -15,6 +16,8 @@ use tokio::sync::Notify;
 
 pub(crate) use leaving::{EndingSignals, Leave, exit_status, give_back};
 pub(crate) use output::line_start;
+
+use gap::Gaps;
 
 use super::{
     context::{Context, own_variables},
@@ -87,6 +90,8 @@ struct Stage {
     printed: Notify,
     /// Bytes that were typed and may not have reached the child.
     waiting: Cell<usize>,
+    /// Output that was never shown.
+    gaps: RefCell<Gaps>,
 }
 
 /// An attachment that is not shown yet.
@@ -146,7 +151,13 @@ impl Attached {
         if let (Leave::Exited(exit), true) = (&leave, how.is_silent) {
             return Ok(exit_status(*exit));
         }
-        leave.conclude(context, &name, is_mid_line, stage.waiting.get())
+        let unwritten = stage.waiting.get() as u64 + input.unwritten();
+        let outcome = leave.conclude(context, &name, is_mid_line, unwritten);
+        let missing = stage.gaps.borrow().total();
+        if missing > 0 {
+            context.note(&format!("[{missing} bytes of output were not shown: too slow for them]"));
+        }
+        outcome
     }
 }
 

@@ -70,10 +70,15 @@ async fn show_child(
         match event {
             Event::Output { bytes, .. } => {
                 stage.printed.notify_one();
+                let (missing, bytes) = stage.gaps.borrow_mut().take(bytes);
+                if let Some(missing) = missing {
+                    show_gap(tty, missing).await?;
+                    // What is missing cannot be shown; programs are made to draw what they show.
+                    stage.replayed.notify_one();
+                }
                 tty.show(bytes).await.map_err(|_| Leave::TerminalGone)?;
             }
-            // What is missing cannot be shown; programs are made to draw what they show now.
-            Event::Gap { .. } => stage.replayed.notify_one(),
+            Event::Gap { from, to } => stage.gaps.borrow_mut().handle_gap(to - from),
             event => match end_of(&event) {
                 End::None => {}
                 End::Exited(exit) => return Ok(exit),
@@ -85,6 +90,13 @@ async fn show_child(
             },
         }
     }
+}
+
+/// Says that output is missing, where it is.
+async fn show_gap(tty: &Tty, missing: u64) -> Result<(), Leave> {
+    let cancelled = if tty.is_inside_sequence() { "\x18" } else { "" };
+    let note = format!("{cancelled}\x1b[m\r\n[{missing} bytes of output are missing here]\r\n");
+    tty.show(note.as_bytes()).await.map_err(|_| Leave::TerminalGone)
 }
 
 /// What an event ends, if it ends anything.

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::{
     super::{
         attach::{self, AttachHow, Attached},
-        context::{Context, check_name, write_output},
+        context::{Context, check_name, only_session, write_output},
         failure::{Failure, Outcome, exit_code},
         keys::{DetachKeys, parse_detach_keys},
         terminal::Tty,
@@ -88,6 +88,7 @@ pub(crate) async fn perform(context: &Context, arguments: AttachArguments) -> Ou
         let client = context.connect().await?;
         let name = match name {
             Some(name) => name,
+            None if client.sessions().await?.iter().any(|name| name == MAIN) => MAIN.into(),
             None => only_session(&client).await?,
         };
         return join(context, &client, &name, how).await;
@@ -163,20 +164,6 @@ async fn show_exited(context: &Context, client: &Client, status: &SessionStatus)
     attach::give_back(&bytes[begin..])?;
     context.note(&format!("[{} {}]", status.name, show_exit(exit)));
     Ok(attach::exit_status(exit))
-}
-
-/// The session that is meant without a name.
-async fn only_session(client: &Client) -> Result<String, Failure> {
-    let mut names = client.sessions().await?;
-    if names.iter().any(|name| name == MAIN) {
-        return Ok(MAIN.into());
-    }
-    match names.len() {
-        0 => Err(Failure::new(exit_code::NO_SESSION, "no_such_session", "there are no sessions")
-            .with_hint("taut alone makes one")),
-        1 => Ok(names.remove(0)),
-        _ => Err(Failure::usage(format!("which session? There are {}", names.join(", ")))),
-    }
 }
 
 async fn status_of(client: &Client, name: &str) -> Result<SessionStatus, Failure> {

@@ -12,13 +12,13 @@ use super::super::{
 #[command(after_help = "Example:\n  taut detach          inside a session: leave it\n  \
                         taut detach build    from elsewhere")]
 pub(crate) struct DetachArguments {
-    /// The session; the one we are in if none is named
+    /// The session; the one we are in, or the only one, if none is named
     name: Option<String>,
 }
 
 pub(crate) async fn perform(context: &Context, arguments: DetachArguments) -> Outcome {
-    let name = context.name_or_own(arguments.name)?;
-    let client = context.connect().await?;
+    let client = context.administer().await?;
+    let name = context.name_or_usual(&client, arguments.name).await?;
     let count = client.kick(&name, false).await?;
     if context.is_json {
         write_json(&serde_json::json!({"name": name, "detached": count}))?;

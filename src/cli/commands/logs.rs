@@ -26,7 +26,7 @@ use crate::{Client, LogPiece, LogRange};
                   taut logs -f --tail 0 build test    only what comes, of both"
 )]
 pub(crate) struct LogsArguments {
-    /// Sessions; the one we are in if none is named
+    /// Sessions; the one we are in, or the only one, if none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Only the last lines
@@ -45,8 +45,9 @@ pub(crate) struct LogsArguments {
 
 pub(crate) async fn perform(context: &Context, arguments: LogsArguments) -> Outcome {
     let LogsArguments { mut names, tail, from, follow: goes_on, raw } = arguments;
+    let client = context.connect().await?;
     if names.is_empty() {
-        names.push(context.name_or_own(None)?);
+        names.push(context.name_or_usual(&client, None).await?);
     }
     let names = names.into_iter().map(check_name).collect::<Result<Vec<_>, _>>()?;
     let range = match (tail, from) {
@@ -54,17 +55,16 @@ pub(crate) async fn perform(context: &Context, arguments: LogsArguments) -> Outc
         (None, Some(offset)) => LogRange::From(offset),
         (None, None) => LogRange::All,
     };
-    let client = context.connect().await?;
     let mut printer = Printer::start(context, names, raw)
         .map_err(|error| Failure::system("start writing", &error))?;
     if !goes_on {
-        let (_, exit) = print_held(&client, &mut printer, range, false).await?;
+        let (_, exit) = print_held(&client, &mut printer, range, raw, false).await?;
         return Ok(exit);
     }
     let mut signals =
         EndingSignals::listen().map_err(|error| Failure::system("listen for signals", &error))?;
     let all = async {
-        let (sources, exit) = print_held(&client, &mut printer, range, true).await?;
+        let (sources, exit) = print_held(&client, &mut printer, range, raw, true).await?;
         let failed = follow::follow(&client, sources, &mut printer).await?;
         Ok(if exit == exit_code::SUCCESS { failed } else { exit })
     };
@@ -85,6 +85,7 @@ async fn print_held(
     client: &Client,
     printer: &mut Printer<'_>,
     range: LogRange,
+    is_raw: bool,
     goes_on: bool,
 ) -> Result<(Vec<Source>, u8), Failure> {
     let mut sources = Vec::new();
@@ -92,7 +93,7 @@ async fn print_held(
     for index in 0..printer.names().len() {
         let name = printer.names()[index].clone();
         let read = read_held(client, &name, range).await;
-        let (pieces, next) = match read {
+        let (mut pieces, next) = match read {
             Ok(held) => held,
             Err(failure) => {
                 printer.report(&failure).await?;
@@ -101,6 +102,9 @@ async fn print_held(
             }
         };
         printer.begin(index).await?;
+        if !is_raw && range == LogRange::All {
+            begin_at_a_line(&mut pieces);
+        }
         let gaps = gaps_before(range, &pieces);
         for (piece, gap) in pieces.iter().zip(gaps) {
             if let Some(note) = gap {
@@ -139,6 +143,14 @@ async fn read_held(
     Ok((pieces, next))
 }
 
+/// The rest of a line whose beginning left the log is no line, and left out too.
+fn begin_at_a_line(pieces: &mut [LogPiece]) {
+    let Some(first) = pieces.first_mut().filter(|piece| piece.is_after_gap) else { return };
+    let rest = first.bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    first.bytes.drain(..rest);
+    first.offset += rest as u64;
+}
+
 /// What to say before each piece: whatever of the range was not held any more.
 fn gaps_before(range: LogRange, pieces: &[LogPiece]) -> Vec<Option<String>> {
     let mut end = match range {
@@ -152,8 +164,9 @@ fn gaps_before(range: LogRange, pieces: &[LogPiece]) -> Vec<Option<String>> {
         }
         match (before, range) {
             (Some(from), _) => Some(show_gap(from, piece.offset)),
-            // All that is held begins where it does.
-            (None, LogRange::All) if number == 0 => None,
+            (None, LogRange::All) if number == 0 => {
+                Some(format!("the first {} bytes are not held any more", piece.offset))
+            }
             (None, _) => Some("the first of these lines are not held any more".into()),
         }
     });
@@ -181,7 +194,8 @@ mod tests {
         let moved = [piece(100, 50, true), piece(170, 10, true)];
         let (first, second) = (show_gap(40, 100), show_gap(150, 170));
         assert_eq!(told(LogRange::From(40), &moved), [first, second.clone()]);
-        assert_eq!(told(LogRange::All, &moved), [second.as_str()]);
+        let begin = "the first 100 bytes are not held any more";
+        assert_eq!(told(LogRange::All, &moved), [begin, second.as_str()]);
         let lines = "the first of these lines are not held any more";
         assert_eq!(told(LogRange::TailLines(9), &moved), [lines, second.as_str()]);
         let whole = [piece(0, 50, false)];

@@ -28,7 +28,7 @@ use crate::SessionStatus;
 pub(crate) struct LsArguments {}
 
 pub(crate) async fn perform(context: &Context, _: &LsArguments) -> Outcome {
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     if context.is_quiet && !context.is_json {
         let names = client.sessions().await?;
         write_output(names.iter().map(|name| format!("{name}\n")).collect::<String>())?;

@@ -56,7 +56,7 @@ struct Results {
 }
 
 pub(crate) async fn perform(context: &Context, arguments: &PingArguments) -> Outcome {
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|error| Failure::system("listen for signals", &error))?;
     let empty = || Histogram::new_with_bounds(1, LONGEST_NS, 3).expect("these bounds are legal");

@@ -21,7 +21,7 @@ pub(crate) struct RenameArguments {
 
 pub(crate) async fn perform(context: &Context, arguments: RenameArguments) -> Outcome {
     let (old, new) = (check_name(arguments.old)?, check_name(arguments.new)?);
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     client.rename(&old, &new).await?;
     Ok(exit_code::SUCCESS)
 }

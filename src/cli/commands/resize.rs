@@ -41,7 +41,7 @@ fn parse_size(text: &str) -> Result<WantedSize, String> {
 
 pub(crate) async fn perform(context: &Context, arguments: ResizeArguments) -> Outcome {
     let name = check_name(arguments.name)?;
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     let (size, policy) = match arguments.size {
         WantedSize::Fixed(size) => (size, SizePolicy::Fixed),
         WantedSize::Auto => (WindowSize::default(), SizePolicy::Latest),

@@ -30,7 +30,7 @@ pub(crate) struct RmArguments {
 
 pub(crate) async fn perform(context: &Context, arguments: RmArguments) -> Outcome {
     let names = arguments.names.into_iter().map(check_name).collect::<Result<Vec<_>, _>>()?;
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     let names = match (arguments.exited, arguments.all) {
         (true, _) => names_where(&client, |session| !is_live(session)).await?,
         (_, true) => names_where(&client, |_| true).await?,

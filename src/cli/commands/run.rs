@@ -30,7 +30,9 @@ use crate::{
 ///
 /// Unless standard input and output are terminals, the command's own terminal neither echoes nor
 /// changes what is printed: the bytes that come out are the command's. Standard input is forwarded,
-/// its end as the terminal's end-of-file character. Exits with 125 if the daemon fails, 126 if the
+/// its end as the terminal's end-of-file character. It is typed there: unless the command asks its
+/// terminal for every byte, control characters are keys, and of a line longer than 4,095 bytes the
+/// rest is lost. Exits with 125 if the daemon fails, 126 if the
 /// command cannot be executed, 127 if there is no such command, 124 if the time runs out.
 #[derive(Debug, Args)]
 #[command(
@@ -64,6 +66,14 @@ const HANGUP_GRACE: Duration = Duration::from_secs(2);
 const END_OF_FILE: u8 = 0x04;
 
 pub(crate) async fn perform(context: &Context, arguments: RunArguments) -> Outcome {
+    // What the command may exit with is no code of ours.
+    run(context, arguments).await.map_err(|failure| match failure.exit {
+        exit_code::FAILURE => failure.with_exit(exit_code::RUN_FAILED),
+        _ => failure,
+    })
+}
+
+async fn run(context: &Context, arguments: RunArguments) -> Outcome {
     let name = arguments.name.map(check_name).transpose()?;
     let is_terminal = Tty::is_there();
     let mut request = arguments.options.request(String::new(), arguments.command)?;

@@ -22,7 +22,7 @@ use crate::{ScreenOptions, SessionScreen, protocol::limits::HISTORY_LINES_MAX};
                   taut screen build --json | jq -r '.rows[]'"
 )]
 pub(crate) struct ScreenArguments {
-    /// The session; the one we are in if none is named
+    /// The session; the one we are in, or the only one, if none is named
     name: Option<String>,
     /// Keep the colours
     #[arg(long)]
@@ -34,8 +34,8 @@ pub(crate) struct ScreenArguments {
 }
 
 pub(crate) async fn perform(context: &Context, arguments: ScreenArguments) -> Outcome {
-    let name = context.name_or_own(arguments.name)?;
-    let client = context.connect().await?;
+    let client = context.administer().await?;
+    let name = context.name_or_usual(&client, arguments.name).await?;
     let options = ScreenOptions { is_styled: arguments.ansi, history_lines: arguments.history };
     let screen = client.screen(&name, options).await?;
     if context.is_json {
@@ -53,7 +53,10 @@ fn show(screen: &SessionScreen, is_styled: bool) -> Result<(), Failure> {
         true => line.clone() + "\n",
         false => escaped(line.as_bytes()) + "\n",
     });
-    write_output(shown.collect::<String>())
+    // The rest of the screen is empty.
+    let shown = shown.collect::<String>();
+    let text = shown.trim_end_matches('\n');
+    write_output(if text.is_empty() { String::new() } else { format!("{text}\n") })
 }
 
 fn screen_json(screen: &SessionScreen) -> serde_json::Value {

@@ -53,9 +53,6 @@ pub(crate) struct SendArguments {
     name: String,
     #[command(flatten)]
     typed: TypedItems,
-    /// Press enter after it
-    #[arg(long)]
-    enter: bool,
     /// Paste the text: newlines as enter sends them, in brackets if the program asked for that
     #[arg(long)]
     paste: bool,
@@ -99,13 +96,16 @@ enum End {
 
 pub(crate) async fn perform(context: &Context, arguments: SendArguments) -> Outcome {
     let name = check_name(arguments.name.clone())?;
-    let from_input = arguments.typed.is_empty() && !(arguments.enter && io::stdin().is_terminal());
+    let has_enter = arguments.typed.has_enter();
+    let from_input = arguments.typed.is_empty() && !(has_enter && io::stdin().is_terminal());
     if from_input && arguments.paste && io::stdin().is_terminal() {
         return Err(Failure::usage("paste what? Give a text, or send one to standard input"));
     }
     let client = context.connect().await?;
     let typing = arguments.typing(&client, &name, from_input).await?;
-    let SendArguments { enter, wait_output: pattern, timeout, .. } = arguments;
+    // Behind standard input; among words and keys it has its place.
+    let enter = has_enter && from_input;
+    let SendArguments { wait_output: pattern, timeout, .. } = arguments;
     let is_waiting = pattern.is_some();
     // Nothing is to be missed; what is looked at as it comes holds nobody up.
     let delivery = if is_waiting { Delivery::Lossless } else { Delivery::None };

@@ -21,8 +21,8 @@ use crate::{ServeError, Server, ServerConfig, transport::BindError};
 
 /// Run the daemon in the foreground
 ///
-/// Until shutdown, SIGTERM or ctrl-C: then clients are told and programs are hung up. A second
-/// signal ends it at once.
+/// Until shutdown, SIGTERM, SIGHUP or ctrl-C: then clients are told and programs are hung up. A
+/// second signal ends it at once.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -144,6 +144,7 @@ async fn serve(context: &Context, server: Server) -> Outcome {
     let failed = |error: &io::Error| Failure::system("listen for signals", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed(&error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed(&error))?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(|error| failed(&error))?;
     let (drain, is_draining) = oneshot::channel();
     let mut drain = Some(drain);
     let serving = server.serve(async {
@@ -159,6 +160,7 @@ async fn serve(context: &Context, server: Server) -> Outcome {
             }
             _ = terminate.recv() => libc::SIGTERM,
             _ = interrupt.recv() => libc::SIGINT,
+            _ = hangup.recv() => libc::SIGHUP,
         };
         match drain.take() {
             Some(drain) => {

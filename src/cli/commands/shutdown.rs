@@ -38,7 +38,7 @@ pub(crate) struct ShutdownArguments {
 }
 
 pub(crate) async fn perform(context: &Context, arguments: &ShutdownArguments) -> Outcome {
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     let outcome = client.shutdown(arguments.force).await.map_err(Failure::from);
     match outcome {
         Err(failure) if failure.is_code(ErrorCode::SessionsLive) => {

@@ -25,7 +25,7 @@ pub(crate) struct SignalArguments {
 
 pub(crate) async fn perform(context: &Context, arguments: SignalArguments) -> Outcome {
     let name = check_name(arguments.name)?;
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     client.signal(&name, arguments.signal, SignalTarget::Foreground).await?;
     Ok(exit_code::SUCCESS)
 }

@@ -44,7 +44,7 @@ pub(crate) async fn perform(context: &Context, arguments: StatsArguments) -> Out
         interval: arguments.reset_interval,
         reset_interval: arguments.reset_interval,
     };
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     let stats = client.stats(&options).await?;
     if context.is_json {
         write_json(&stats_json(&stats, client.transport_name()))?;

@@ -33,7 +33,7 @@ pub(crate) async fn perform(context: &Context, arguments: StatusArguments) -> Ou
     if names.is_empty() {
         names.extend(context.own_session().map(str::to_owned));
     }
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     let mut sessions = Vec::new();
     if names.is_empty() {
         sessions = client.status(None).await?;

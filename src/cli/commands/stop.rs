@@ -67,7 +67,7 @@ pub(crate) struct RestartArguments {
 pub(crate) async fn perform_restart(context: &Context, arguments: RestartArguments) -> Outcome {
     let StopArguments { names, all, time, signal } = arguments.stop;
     let names = names.into_iter().map(check_name).collect::<Result<Vec<_>, _>>()?;
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     let names = if all { names_where(&client, |_| true).await? } else { names };
     let restart = |name: String| {
         let client = client.clone();
@@ -78,7 +78,7 @@ pub(crate) async fn perform_restart(context: &Context, arguments: RestartArgumen
 
 pub(crate) async fn perform(context: &Context, arguments: StopArguments) -> Outcome {
     let names = arguments.names.into_iter().map(check_name).collect::<Result<Vec<_>, _>>()?;
-    let client = context.connect().await?;
+    let client = context.administer().await?;
     let names = if arguments.all { names_where(&client, is_live).await? } else { names };
     let stop = |name: String| {
         let client = client.clone();

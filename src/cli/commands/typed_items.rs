@@ -14,12 +14,22 @@ pub(crate) struct TypedItems(Vec<Item>);
 enum Item {
     Word(OsString),
     Key(Key),
+    /// `--enter`.
+    Enter,
 }
 
+/// What the enter key sends.
+const ENTER: u8 = b'\r';
+
 impl TypedItems {
-    /// Whether nothing was given.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether neither words nor keys were given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|item| matches!(item, Item::Enter))
+    }
+
+    /// Whether enter is to be pressed.
+    pub(crate) fn has_enter(&self) -> bool {
+        self.0.iter().any(|item| matches!(item, Item::Enter))
     }
 
     /// Whether what they are sent as depends on the modes of keys.
@@ -37,6 +47,10 @@ impl TypedItems {
                 Item::Word(word) => Some(word.as_bytes()),
                 Item::Key(key) => {
                     key.encode(modes, &mut bytes);
+                    None
+                }
+                Item::Enter => {
+                    bytes.push(ENTER);
                     None
                 }
             });
@@ -67,6 +81,13 @@ impl FromArgMatches for TypedItems {
         let words = places("text").zip(words);
         let mut items = words.chain(places("key").zip(keys)).collect::<Vec<_>>();
         items.sort_by_key(|(place, _)| *place);
+        if matches.get_flag("enter") {
+            let place = matches.index_of("enter").unwrap_or_default();
+            let before = items.iter().filter(|(other, _)| *other < place).count();
+            // Given before everything it says how everything ends.
+            let at = if before == 0 { items.len() } else { before };
+            items.insert(at, (place, Item::Enter));
+        }
         Ok(Self(items.into_iter().map(|(_, item)| item).collect()))
     }
 
@@ -90,7 +111,11 @@ impl Args for TypedItems {
             .action(ArgAction::Append)
             .allow_hyphen_values(true)
             .value_parser(parse_key);
-        command.arg(text).arg(key)
+        let enter = Arg::new("enter")
+            .long("enter")
+            .help("Press enter: here, or after it all if it is given first")
+            .action(ArgAction::SetTrue);
+        command.arg(text).arg(key).arg(enter)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -113,6 +138,9 @@ mod tests {
         assert_eq!(bytes(&["a", "b"]), b"a b");
         assert_eq!(bytes(&["--key", "up", "a", "b", "--key=enter", "c"]), b"\x1b[Aa b\rc");
         assert_eq!(bytes(&["a", "--key", "-", "--key", "tab"]), b"a-\t");
+        assert_eq!(bytes(&["a", "--enter", "--key", "tab"]), b"a\r\t");
+        assert_eq!(bytes(&["--enter", "a", "b"]), b"a b\r");
+        assert_eq!(bytes(&["a", "b", "--enter"]), b"a b\r");
         assert!(items(&[]).is_empty() && !items(&["--key", "a"]).is_empty());
     }
 

@@ -1,7 +1,8 @@
 //! What a program printed, without what steers a terminal: escape sequences, strings to the
-//! terminal, and all control characters but newline, tab and a lone carriage return.
+//! terminal, and all control characters but newline and tab.
 //!
-//! Pure; sequences may be cut anywhere. A carriage return before a newline goes, too.
+//! Pure; sequences may be cut anywhere. What is printed behind a carriage return begins a line, as
+//! it does on the screen: each step of a progress bar is one.
 
 /// Takes the text out of output.
 #[derive(Clone, Copy, Debug, Default)]
@@ -9,6 +10,7 @@ pub(crate) struct PlainText {
     state: State,
     /// The offset of a carriage return that what follows decides about.
     held_return: Option<u64>,
+    is_line_begun: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -37,15 +39,17 @@ impl PlainText {
     }
 
     fn take_ground(&mut self, at: u64, byte: u8, keep: &mut impl FnMut(u64, u8)) {
-        if let Some(held) = self.held_return.take()
-            && byte != b'\n'
-        {
-            keep(held, b'\r');
-        }
         match byte {
             0x1b => self.state = State::Escape,
-            b'\r' => self.held_return = Some(at),
-            b'\n' | b'\t' | 0x20..=0x7e | 0x80.. => keep(at, byte),
+            b'\r' => self.held_return = self.held_return.or(Some(at)),
+            b'\n' | b'\t' | 0x20..=0x7e | 0x80.. => {
+                let held = self.held_return.take().filter(|_| byte != b'\n' && self.is_line_begun);
+                if let Some(held) = held {
+                    keep(held, b'\n');
+                }
+                keep(at, byte);
+                self.is_line_begun = byte != b'\n';
+            }
             _ => {}
         }
     }
@@ -82,7 +86,11 @@ mod tests {
             kept
         };
         let whole = of(0);
-        assert!(whole.iter().all(|(at, byte)| output[*at as usize] == *byte), "{whole:?}");
+        let is_its_own = |(at, byte): &(u64, u8)| {
+            let from = output[*at as usize];
+            from == *byte || (from, *byte) == (b'\r', b'\n')
+        };
+        assert!(whole.iter().all(is_its_own), "{whole:?}");
         for cut in 0..=output.len() {
             assert_eq!(of(cut), whole, "{output:?} cut at {cut}");
         }
@@ -99,7 +107,9 @@ mod tests {
 
     #[test]
     fn lines_end_with_a_newline_alone() {
-        assert_eq!(plain(b"a\r\nb\r\r\nc\r50%\r60%\td\n"), "a\nb\r\nc\r50%\r60%\td\n");
-        assert_eq!(plain(b"a\r\x1b[K\n"), "a\r\n");
+        assert_eq!(plain(b"a\r\nb\r\r\nc\r50%\r60%\td\n"), "a\nb\nc\n50%\n60%\td\n");
+        assert_eq!(plain(b"a\r\x1b[K\n"), "a\n");
+        let of_a_shell = b"$ make\r\n\x1b[?2004l\r5 passed\r\n\x1b[?2004h$ ";
+        assert_eq!(plain(of_a_shell), "$ make\n5 passed\n$ ");
     }
 }
