@@ -188,7 +188,8 @@ fn a_child_gets_its_clients_environment_and_directory() {
     command.env("KEPT", "yes").env("TMUX_PANE", "%1").env("TAUT_SESSION", "outer");
     command.env("COLUMNS", "7").env("SHLVL", "5").env_remove("TERM");
     assert!(command.output().unwrap().status.success());
-    let log = lab.until(&["logs", "a"], |log| log.contains("ADDED=1"));
+    lab.until(&["ls"], |table| table.contains("exited (0)"));
+    let log = lab.ok(&["logs", "a"]);
     let has = |line: &str| log.lines().any(|known| known == line);
     assert!(has("KEPT=yes") && has("ADDED=1") && has("SHLVL=5"), "{log}");
     assert!(has("TERM=xterm-256color") && has("TAUT_SESSION=a"), "{log}");

@@ -87,7 +87,11 @@ impl Leave {
                 say(format!("[detached from {name} by {}]", show_signal(number)));
                 Ok(exit_code::SIGNAL + number as u8)
             }
-            Self::TerminalGone => Ok(exit_code::SIGNAL + libc::SIGHUP as u8),
+            Self::TerminalGone => {
+                // Seen only where standard error leads somewhere else.
+                context.note(&format!("[the terminal is gone; detached from {name}]"));
+                Ok(exit_code::SIGNAL + libc::SIGHUP as u8)
+            }
             Self::Failed(failure) => {
                 break_line();
                 Err(failure)
