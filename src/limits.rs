@@ -109,7 +109,9 @@ pub const DESCRIPTOR_PAUSE: std::time::Duration = std::time::Duration::from_mill
 
 /// Newest bytes of a log that a terminal model is fed to read a screen.
 ///
-/// They are copied under the session's lock, about 100 us, and parsed elsewhere, about 20 ms.
+/// They are copied under the session's lock and parsed elsewhere. Measured for a MiB of numbered
+/// lines: 21 us to copy (p99 about 0.1 ms), and 14 ms for all of `taut screen` that an empty one
+/// does not take.
 pub const SCREEN_LOG_MAX: usize = 1024 * 1024;
 
 /// Events of one attachment that the blocking client's user was given and has not dropped, in the

@@ -128,7 +128,8 @@ async fn whoever_connects_in_the_last_moment_is_served_or_finds_no_engine() {
                 )) => {}
                 Err(other) => panic!("neither served nor told that there is none: {other}"),
             }
-            // A little later each time, until it is too late.
+            // A little later each time, until it is too late: that is what finds the last moment.
+            // No outcome depends on how long it really takes.
             let wait = Duration::from_micros(1_700 + 50 * (rounds % 12));
             tokio::time::timeout(wait, std::future::pending::<()>()).await.ok();
         }

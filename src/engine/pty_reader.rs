@@ -32,7 +32,7 @@ pub(super) async fn run(
 async fn read_all(engine: &Engine, host: &SessionHost, controller: &Controller) {
     let mut taken = 0;
     loop {
-        match read_once(host, controller) {
+        match read_once(host, |spare| controller.try_read(spare)) {
             Turn::Read(count) => {
                 statistics::count(&engine.counters.output_bytes, count as u64);
                 taken += count;
@@ -65,7 +65,7 @@ pub(super) fn read_last_words(engine: &Engine, host: &SessionHost) {
     };
     let Some(controller) = controller else { return };
     let mut taken = 0;
-    while let Turn::Read(count) = read_once(host, &controller)
+    while let Turn::Read(count) = read_once(host, |spare| controller.read_now(spare))
         && taken < READ_TURN
     {
         statistics::count(&engine.counters.output_bytes, count as u64);
@@ -81,7 +81,7 @@ enum Turn {
     End,
 }
 
-fn read_once(host: &SessionHost, controller: &Controller) -> Turn {
+fn read_once(host: &SessionHost, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> Turn {
     let mut core = host.lock();
     let spare = core.session.log_spare();
     if spare.is_empty() {
@@ -89,7 +89,7 @@ fn read_once(host: &SessionHost, controller: &Controller) -> Turn {
         host.rearm(&mut core);
         return Turn::Held;
     }
-    match controller.try_read(spare) {
+    match read(spare) {
         Ok(0) => Turn::End,
         Ok(count) => {
             core.read_at = Instant::now();

@@ -43,16 +43,17 @@ impl Controller {
     ///
     /// `WouldBlock` if there is none.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reading.try_io(Interest::READABLE, |descriptor| {
-            loop {
-                match rustix::io::read(descriptor, &mut *buffer) {
-                    Err(Errno::INTR) => {}
-                    // Linux says EIO once the last user-side descriptor is closed and all was read.
-                    Err(Errno::IO) => return Ok(0),
-                    result => return result.map_err(io::Error::from),
-                }
-            }
-        })
+        self.reading.try_io(Interest::READABLE, |descriptor| read(descriptor, buffer))
+    }
+
+    /// Reads output, as [`try_read`](Self::try_read) does, also if the runtime has not looked yet
+    /// whether there is any.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is none.
+    pub fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        read(self.reading.get_ref(), buffer)
     }
 
     /// Writes input, as much as fits now.
@@ -109,5 +110,16 @@ pub(super) const fn pty_size(size: WindowSize) -> PtySize {
         cols: size.cols,
         pixel_width: size.x_pixels,
         pixel_height: size.y_pixels,
+    }
+}
+
+fn read(descriptor: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match rustix::io::read(descriptor, &mut *buffer) {
+            Err(Errno::INTR) => {}
+            // Linux says EIO once the last user-side descriptor is closed and all was read.
+            Err(Errno::IO) => return Ok(0),
+            result => return result.map_err(io::Error::from),
+        }
     }
 }

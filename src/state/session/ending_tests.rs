@@ -1,21 +1,14 @@
 //! The end of a child that was asked to end, rule by rule.
 
-use tautline_protocol::{AttachTerms, ExitKind, RestartPolicy, SizePolicy, WindowSize};
+use tautline_protocol::{AttachTerms, ExitKind};
 
-use super::*;
-use crate::state::{Exit, SessionTerms};
+use super::{super::tests::TERMS, *};
+use crate::state::Exit;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn started(now: Instant) -> Session<()> {
-    let mut session = Session::new(SessionTerms {
-        log_size: 100_000,
-        input_window: 100,
-        size: WindowSize::cells(80, 24),
-        size_policy: SizePolicy::Latest,
-        is_ephemeral: false,
-        restart: RestartPolicy::Never,
-    });
+    let mut session = Session::new(TERMS);
     session.handle_started(1, 2, now);
     session
 }

@@ -9,6 +9,16 @@ const EXITED: Exit = Exit { kind: ExitKind::Code, value: 7 };
 const ALICE: ClientId = [1; 16];
 const BOB: ClientId = [2; 16];
 
+/// A small session that stays.
+pub(super) const TERMS: SessionTerms = SessionTerms {
+    log_size: 100_000,
+    input_window: 100,
+    size: WindowSize::cells(80, 24),
+    size_policy: SizePolicy::Latest,
+    is_ephemeral: false,
+    restart: RestartPolicy::Never,
+};
+
 struct Harness {
     session: Session<&'static str>,
     now: Instant,
@@ -16,14 +26,7 @@ struct Harness {
 
 impl Harness {
     fn started() -> Self {
-        let mut session = Session::new(SessionTerms {
-            log_size: 100_000,
-            input_window: 100,
-            size: WindowSize::cells(80, 24),
-            size_policy: SizePolicy::Latest,
-            is_ephemeral: false,
-            restart: RestartPolicy::Never,
-        });
+        let mut session = Session::new(TERMS);
         let now = Instant::now();
         session.handle_started(77, 1234, now);
         Self { session, now }
