@@ -49,6 +49,8 @@ pub(super) async fn run(
     stage: &Stage,
     has_size: bool,
 ) -> Leave {
+    // It may have changed since it was told, before anybody listened.
+    tell(tty, input);
     let mut is_nudging = has_size;
     loop {
         tokio::select! {
