@@ -97,6 +97,19 @@ pub const LOG_SIZE_LIMIT: usize = 64 * 1024 * 1024;
 /// times that if every byte was typed by another client than the one before.
 pub const LEDGERS_MAX: usize = 256;
 
+/// How long input marks and attachments of a client are kept whose connection was lost.
+///
+/// Long enough for any reconnecting with backoff, and for a forwarded socket to be set up again;
+/// each attachment costs about 300 bytes meanwhile, and holds its child no longer than its pause
+/// limit.
+pub const RESUME_GRACE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Client ids an engine knows the secrets of, unless more clients are connected; for one more,
+/// whoever is away longest is forgotten and cannot come back.
+///
+/// About 150 bytes each.
+pub const IDENTITIES_MAX: usize = 4096;
+
 /// Frames one client may have handled before others get their turn.
 pub const FRAMES_A_TURN: usize = 64;
 

@@ -133,12 +133,13 @@ impl Client {
     pub(super) fn handle_attach(&mut self, id: u64, attach: &ArchivedAttach<'static>) -> Next {
         let terms = AttachTerms::from(&attach.terms);
         let size = WindowSize::from(&attach.size);
+        let epoch = attach.epoch.to_native();
         let outcome = self
             .require(Rights::VIEW)
             .and_then(|()| self.check_terms(&terms))
-            .and_then(|()| self.engine.session(&text(&attach.name)))
+            .and_then(|()| self.engine.session_in_epoch(&text(&attach.name), epoch))
             .and_then(|host| {
-                self.attach(id, Arc::clone(&host), &terms, attach.epoch.to_native(), size)?;
+                self.attach(id, Arc::clone(&host), &terms, epoch, size)?;
                 host.lock().recipe.refresh_env(&attach.env);
                 Ok(())
             });

@@ -18,6 +18,8 @@ pub(super) struct ClientHandle {
     pub(super) number: u64,
     notify: Notify,
     is_making_screen: AtomicBool,
+    is_fenced: AtomicBool,
+    is_slot_passed_on: AtomicBool,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -42,6 +44,8 @@ impl ClientHandle {
             number,
             notify: Notify::new(),
             is_making_screen: AtomicBool::new(false),
+            is_fenced: AtomicBool::new(false),
+            is_slot_passed_on: AtomicBool::new(false),
             mailbox: Mutex::default(),
         }
     }
@@ -68,6 +72,27 @@ impl ClientHandle {
     pub(super) fn close(&self, reason: CloseReason) {
         self.mailbox.lock().close.get_or_insert(reason);
         self.wake();
+    }
+
+    /// The client's slot is that of a newer connection now.
+    pub(super) fn pass_slot_on(&self) {
+        self.is_slot_passed_on.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is no slot to give back.
+    pub(super) fn is_slot_passed_on(&self) -> bool {
+        self.is_slot_passed_on.load(Ordering::Relaxed)
+    }
+
+    /// A newer connection of this client has taken this one's place.
+    pub(super) fn fence(&self) {
+        self.is_fenced.store(true, Ordering::Relaxed);
+        self.close(CloseReason::TakenOver);
+    }
+
+    /// Whether nothing that came over this connection is to be acted on any more.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.is_fenced.load(Ordering::Relaxed)
     }
 
     pub(super) fn complete(&self, id: u64, result: Result<u64, Failure>) {

@@ -10,7 +10,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tautline_protocol::{
@@ -65,6 +65,7 @@ enum Happened {
 impl<S: Stream> ClientTask<S> {
     fn new(engine: Arc<Engine>, stream: S) -> Self {
         let now = Instant::now();
+        let uid = stream.peer().uid;
         let config = &engine.config;
         // The request that opened an attachment's stream is pending for as long as the stream.
         let pending = config.requests_limit + config.attachments_limit as usize;
@@ -73,7 +74,7 @@ impl<S: Stream> ClientTask<S> {
             stream,
             buffer: ReceiveBuffer::new(),
             connection,
-            client: Client::new(engine),
+            client: Client::new(engine, uid),
             is_blocked: false,
             is_held: false,
             held_since: None,
@@ -104,6 +105,7 @@ impl<S: Stream> ClientTask<S> {
                 Happened::Lost => return,
                 Happened::Received(count) => {
                     self.buffer.advance(count);
+                    self.connection.handle_heard(Instant::now());
                     if self.take_in(Instant::now()).await.is_err() {
                         return;
                     }
@@ -229,6 +231,9 @@ impl<S: Stream> ClientTask<S> {
                 self.hold(received);
                 break;
             }
+            if self.client.handle.is_fenced() {
+                break;
+            }
             let next = self.buffer.next_frame();
             self.client.outbox.tap().received(&next);
             let step = match next {
@@ -273,7 +278,12 @@ impl<S: Stream> ClientTask<S> {
     fn follow(&mut self, next: Next) -> std::ops::ControlFlow<()> {
         match next {
             Next::Continue => {}
-            Next::Welcome(features) => self.connection.handle_welcome(features),
+            Next::Welcome(features, heartbeat) => {
+                self.connection.handle_welcome(features);
+                if let Some(interval) = heartbeat {
+                    self.connection.handle_heartbeat(interval, Instant::now());
+                }
+            }
             Next::Answered(id) => self.connection.handle_answered(id),
             Next::Refuse(refusal) => {
                 self.client.say_refusal(refusal);
@@ -291,6 +301,9 @@ impl<S: Stream> ClientTask<S> {
     fn close(&mut self, reason: CloseReason) {
         if self.connection.is_closing() {
             return;
+        }
+        if !is_worth_coming_back(reason) {
+            self.client.grace = Duration::ZERO;
         }
         if !self.connection.is_ready() {
             self.client.say_refusal(match reason {
@@ -325,6 +338,7 @@ impl<S: Stream> ClientTask<S> {
                 Some(Ok(0) | Err(_)) => return Err(()),
                 Some(Ok(count)) => {
                     self.buffer.advance(count);
+                    self.connection.handle_heard(Instant::now());
                     self.take_in(Instant::now()).await?;
                 }
                 None => {}
@@ -333,6 +347,10 @@ impl<S: Stream> ClientTask<S> {
         self.timer_at = None;
         match self.connection.handle_timeout(Instant::now()) {
             None => Ok(()),
+            Some(Expiry::Ping) => {
+                self.client.say_ping();
+                Ok(())
+            }
             Some(Expiry::Drop) => Err(()),
             Some(Expiry::Refuse(refusal)) => {
                 let _ = self.follow(Next::Refuse(refusal));
@@ -344,6 +362,13 @@ impl<S: Stream> ClientTask<S> {
             }
         }
     }
+}
+
+/// Whether a client that was told this reason may come back to what it had.
+const fn is_worth_coming_back(reason: CloseReason) -> bool {
+    use CloseReason::{FrameTimeout, HeartbeatLost, Internal, TakenOver};
+
+    matches!(reason, FrameTimeout | HeartbeatLost | Internal | TakenOver)
 }
 
 /// How many frames a message counts for: some take as long as many others.
@@ -361,7 +386,8 @@ fn cost_of(step: &Step<'_>) -> usize {
 /// What follows from a frame that was handled.
 pub(super) enum Next {
     Continue,
-    Welcome(tautline_protocol::Features),
+    /// With the heartbeat that was granted.
+    Welcome(tautline_protocol::Features, Option<Duration>),
     Answered(u64),
     Refuse(Refusal),
     Close(CloseReason),

@@ -27,6 +27,9 @@ pub struct ServerConfig {
     pub log_size_limit: usize,
     /// How long a client may take over its hello, a frame, and a goodbye. Default 5 s, 5 s, 1 s.
     pub deadlines: Deadlines,
+    /// How long a client that lost its connection may come back to what it had: its attachments and
+    /// how far its input came. Default 60 s; zero keeps nothing.
+    pub resume_grace: Duration,
     /// How long children may take to end at shutdown before they are killed. Default 400 ms.
     pub shutdown_grace: Duration,
     /// How long no session may live and no client be connected before the engine ends by itself;
@@ -54,6 +57,7 @@ impl Default for ServerConfig {
             log_size: limits::LOG_SIZE,
             log_size_limit: limits::LOG_SIZE_LIMIT,
             deadlines: Deadlines::default(),
+            resume_grace: limits::RESUME_GRACE,
             shutdown_grace: limits::SHUTDOWN_GRACE,
             idle_exit: None,
             plugin_directory: None,

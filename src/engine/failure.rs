@@ -75,6 +75,7 @@ impl From<AttachError> for Failure {
     fn from(error: AttachError) -> Self {
         let (code, value) = match error {
             AttachError::EpochChanged { current } => (ErrorCode::EpochChanged, current),
+            AttachError::ResumeExpired => (ErrorCode::ResumeExpired, 0),
             AttachError::TooManyClients { limit } => {
                 let limit = limit as u64;
                 return Self::limit(Limit::Marks, limit, "too many clients typed into the session");

@@ -16,8 +16,10 @@ mod client_task;
 mod config;
 mod failure;
 mod handshakes;
+mod identities;
 mod idleness;
 mod input_requests;
+mod leaving;
 mod outbox;
 mod output_batch;
 mod plugin_path;
@@ -55,6 +57,7 @@ pub use server::{Command, OpenError, ServeError, Server};
 use client_handle::ClientHandle;
 use failure::Failure;
 use handshakes::Handshakes;
+use identities::Identities;
 use idleness::Occupancy;
 use pty_writer::{Block, BlockBytes};
 use session_host::SessionHost;
@@ -74,6 +77,7 @@ struct Engine {
     sessions: Mutex<Vec<Arc<SessionHost>>>,
     clients: Mutex<BTreeMap<u64, Arc<ClientHandle>>>,
     handshakes: Handshakes,
+    identities: Identities,
     occupancy: Occupancy,
     clients_admitted: AtomicU32,
     is_admin_admitted: AtomicU32,
@@ -100,6 +104,7 @@ impl Engine {
             sessions: Mutex::default(),
             clients: Mutex::default(),
             handshakes: Handshakes::default(),
+            identities: Identities::default(),
             occupancy: Occupancy::default(),
             clients_admitted: AtomicU32::new(0),
             is_admin_admitted: AtomicU32::new(0),
@@ -129,19 +134,33 @@ impl Engine {
 
     fn session(&self, name: &str) -> Result<Arc<SessionHost>, Failure> {
         let sessions = self.sessions.lock();
-        let found = sessions.iter().find(|host| host.lock().name == name);
+        let found = sessions.iter().find(|host| host.lock().is_named(name));
         found.cloned().ok_or_else(|| Failure::no_such_session(name))
     }
 
+    /// The session a client comes back to: also one whose end it was told and did not hear.
+    fn session_in_epoch(&self, name: &str, epoch: u64) -> Result<Arc<SessionHost>, Failure> {
+        let sessions = self.sessions.lock();
+        let is_it = |host: &&Arc<SessionHost>| {
+            let core = host.lock();
+            core.name == name && core.session.epoch() == epoch
+        };
+        let found = sessions.iter().find(is_it).cloned();
+        drop(sessions);
+        found.map_or_else(|| self.session(name), Ok)
+    }
+
+    /// All sessions, but for those whose end was told to everybody.
     fn sessions(&self) -> Vec<Arc<SessionHost>> {
-        self.sessions.lock().clone()
+        let sessions = self.sessions.lock();
+        sessions.iter().filter(|host| !host.lock().session.is_told()).cloned().collect()
     }
 
     /// The oldest session made after the one of that number.
     fn session_after(&self, number: u64) -> Option<Arc<SessionHost>> {
         let sessions = self.sessions.lock();
         let at = sessions.partition_point(|host| host.number <= number);
-        sessions.get(at).cloned()
+        sessions[at..].iter().find(|host| !host.lock().session.is_told()).cloned()
     }
 
     /// A name no session has: `stem-1`, `stem-2` and so on.
@@ -166,7 +185,7 @@ impl Engine {
 
     fn check_session_limit(&self) -> Result<(), Failure> {
         let limit = self.config.sessions_limit;
-        if self.sessions.lock().len() < limit {
+        if self.sessions.lock().len() < limit || self.sessions().len() < limit {
             return Ok(());
         }
         let text = "this engine hosts as many sessions as it may";
@@ -233,6 +252,16 @@ impl Engine {
 
     fn clients(&self) -> Vec<Arc<ClientHandle>> {
         self.clients.lock().values().cloned().collect()
+    }
+
+    /// A newer connection takes the place of an older one: from now on nothing is acted on that
+    /// came over that, and its attachments wait for the newer one to ask for them.
+    fn fence(&self, older: &ClientHandle) {
+        older.fence();
+        let sessions = self.sessions.lock().clone();
+        for host in sessions {
+            host.lose_connection(older.number, self.config.resume_grace);
+        }
     }
 
     fn close_clients(&self, reason: CloseReason) {

@@ -4,11 +4,11 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tautline_protocol::{
-    ArchivedControlMessage, ArchivedPing, CloseReason, Done, EngineMessage, ErrorCode, Pong,
+    ArchivedControlMessage, ArchivedPing, CloseReason, Done, EngineMessage, ErrorCode, Ping, Pong,
     Purpose, Rights, WindowSize,
 };
 
@@ -41,6 +41,14 @@ pub(super) struct Client {
     pub(super) streams: VecDeque<ReplyStream>,
     pub(super) waits: Waits,
     pub(super) admitted: Option<Purpose>,
+    /// The user at the other end.
+    pub(super) uid: u32,
+    /// How long this client may come back after its connection was lost; zero if it left, or has
+    /// no identity.
+    pub(super) grace: Duration,
+    /// Attachments whose end was told, and the tokens that will prove that it was heard.
+    told: VecDeque<(u64, Attached)>,
+    tokens: u64,
     /// Whose turn it is to send output first.
     turn: usize,
 }
@@ -56,7 +64,7 @@ pub(super) struct Attached {
 }
 
 impl Client {
-    pub(super) fn new(engine: Arc<Engine>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, uid: u32) -> Self {
         let handle = engine.client_joined();
         let tap = Tap::new(engine.config.trace.as_ref(), Side::Engine);
         Self {
@@ -69,19 +77,25 @@ impl Client {
             streams: VecDeque::new(),
             waits: Waits::default(),
             admitted: None,
+            uid,
+            grace: Duration::ZERO,
+            told: VecDeque::new(),
+            tokens: 0,
             turn: 0,
         }
     }
 
-    /// Leaves every session it is attached to.
+    /// Leaves every session it is attached to: for good, or until it comes back.
     pub(super) fn leave_sessions(&mut self) {
-        for attached in self.attachments.drain(..) {
-            attached.host.leave(&attached);
+        let told = self.told.drain(..).map(|(_, attached)| attached);
+        for attached in self.attachments.drain(..).chain(told) {
+            attached.host.lose(attached.id, self.grace);
         }
     }
 
     fn give_slot_back(&self) {
         match self.admitted {
+            _ if self.handle.is_slot_passed_on() => {}
             Some(Purpose::Admin) => self.engine.is_admin_admitted.store(0, Ordering::Relaxed),
             Some(_) => {
                 self.engine.clients_admitted.fetch_sub(1, Ordering::Relaxed);
@@ -110,7 +124,11 @@ impl Client {
             }
             ArchivedControlMessage::Ping(ping) => self.handle_ping(id, ping.get(), received),
             ArchivedControlMessage::Disconnect(_) => Next::Close(CloseReason::Requested),
-            ArchivedControlMessage::Pong(_) | ArchivedControlMessage::Part(_) => Next::Continue,
+            ArchivedControlMessage::Pong(pong) => {
+                self.handle_pong(pong.get().token.to_native());
+                Next::Continue
+            }
+            ArchivedControlMessage::Part(_) => Next::Continue,
             ArchivedControlMessage::Resize(resize) => {
                 let resize = resize.get();
                 let outcome = self.handle_resize(resize).await;
@@ -300,11 +318,44 @@ impl Client {
         }
         if let Some(at) = ended {
             let attached = self.attachments.swap_remove(at);
-            attached.host.leave(&attached);
             connection.handle_answered(attached.request);
+            self.handle_end_told(attached);
         }
         self.turn = self.turn.wrapping_add(1) % self.attachments.len().max(1);
         Ok(sent)
+    }
+}
+
+impl Client {
+    /// Asks the peer for a sign of life; returns what proves it.
+    pub(super) fn say_ping(&mut self) -> u64 {
+        self.tokens += 1;
+        let ping = Ping { token: self.tokens, ..Ping::default() };
+        // Without room for it the peer has enough to read; it is asked another time, or never.
+        let said = self.outbox.push(0, EngineMessage::Ping(ping));
+        said.map_or(0, |()| self.tokens)
+    }
+
+    /// The end of an attachment is on its way. If the connection is lost before it was heard, the
+    /// client comes back for it: so it is kept until an answer shows that it was.
+    fn handle_end_told(&mut self, attached: Attached) {
+        if self.grace.is_zero() || !attached.host.is_end_to_prove(attached.id) {
+            return attached.host.leave(attached.id);
+        }
+        let token = self.say_ping();
+        self.told.push_back((token, attached));
+        // Somebody who never answers does not keep more than it could attach to.
+        if self.told.len() > self.engine.config.attachments_limit as usize
+            && let Some((_, oldest)) = self.told.pop_front()
+        {
+            oldest.host.leave(oldest.id);
+        }
+    }
+
+    fn handle_pong(&mut self, token: u64) {
+        while let Some((_, heard)) = self.told.pop_front_if(|(asked, _)| *asked <= token) {
+            heard.host.leave(heard.id);
+        }
     }
 }
 
@@ -313,6 +364,9 @@ impl Drop for Client {
     /// lock somebody out for good.
     fn drop(&mut self) {
         self.engine.client_left(&self.handle);
+        let has_something = !self.attachments.is_empty() || !self.told.is_empty();
+        let grace = if has_something { self.grace } else { Duration::ZERO };
+        self.engine.identities.leave(self.id, &self.handle, grace);
         self.leave_sessions();
         self.give_slot_back();
     }

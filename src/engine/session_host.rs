@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     Engine, client_handle::ClientHandle, failure::Failure, pty_reader, pty_writer,
-    pty_writer::PtyCommand, recipe::Recipe, requests::Attached, session_timer, statistics::count,
+    pty_writer::PtyCommand, recipe::Recipe, session_timer, statistics::count,
 };
 use crate::{
     limits::{PTY_COMMANDS_MAX, SHUTDOWN_GRACE},
@@ -168,26 +168,6 @@ impl SessionHost {
             self.timing.notify_one();
         }
     }
-
-    /// A client left or was lost: ends an attachment whose connection is gone or whose end was
-    /// told. A session that belongs to a client who stays away is hung up.
-    pub(super) fn leave(&self, attached: &Attached) {
-        let mut core = self.lock();
-        let was_owned = core.session.is_owned();
-        core.session.forget(attached.id);
-        if was_owned && !core.session.is_owned() {
-            core.session.handle_owner_left(Instant::now());
-        }
-        let size = core.session.handle_sizes_changed();
-        if let Some(size) = size {
-            core.resize(size);
-            core.wake_all();
-        }
-        drop(core);
-        // Who held the child holds it no more, and the session may be finished with.
-        self.reading.notify_one();
-        self.timing.notify_one();
-    }
 }
 
 impl SessionHost {
@@ -330,6 +310,11 @@ impl Running {
 }
 
 impl SessionCore {
+    /// Whether this is the session of that name; one whose end everybody was told is none.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name == name && !self.session.is_told()
+    }
+
     /// Wakes every client attached.
     pub(super) fn wake_all(&self) {
         for attachment in self.session.attachments() {

@@ -158,6 +158,11 @@ impl Client {
                     handle.wake();
                 }
             }
+            count += core.session.handle_detach_away(|client, away| {
+                (kick.client_id == [0; 16] || client == kick.client_id)
+                    && (number == 0 || away == number)
+                    && !(is_sparing && client == self.id)
+            });
             drop(core);
             host.reading.notify_one();
         }

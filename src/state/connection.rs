@@ -14,6 +14,8 @@ use tautline_protocol::{
     PartReader, Refusal, Role,
 };
 
+use super::{Beat, Heartbeat};
+
 /// How long a client may take; see each field.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -88,6 +90,7 @@ pub struct Connection {
     parts_begun: Option<Instant>,
     pending: Vec<u64>,
     pending_limit: usize,
+    heartbeat: Option<Heartbeat>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,6 +115,7 @@ impl Connection {
             parts_begun: None,
             pending: Vec::with_capacity(pending_limit),
             pending_limit,
+            heartbeat: None,
         }
     }
 
@@ -141,6 +145,18 @@ impl Connection {
         self.flags_agreed = features.flags();
     }
 
+    /// A heartbeat was granted with the welcome.
+    pub fn handle_heartbeat(&mut self, interval: Duration, now: Instant) {
+        self.heartbeat = Some(Heartbeat::new(interval, now));
+    }
+
+    /// Bytes came from the peer, whatever they are: it lives.
+    pub fn handle_heard(&mut self, now: Instant) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.handle_heard(now);
+        }
+    }
+
     /// All frames of a read were taken in; `is_mid_frame` tells whether the beginning of another
     /// one is left, `frames` how many were taken.
     pub fn handle_pass(&mut self, is_mid_frame: bool, frames: usize, now: Instant) {
@@ -163,11 +179,14 @@ impl Connection {
         };
     }
 
-    /// We stopped reading, or went on after a stop: the frame deadline does not count the pause.
+    /// We stopped reading, or went on after a stop: no deadline counts the pause.
     pub fn handle_reading_resumed(&mut self, paused_for: Duration) {
         if self.phase == Phase::Ready {
             self.deadline = self.deadline.map(|deadline| deadline + paused_for);
             self.parts_begun = self.parts_begun.map(|begun| begun + paused_for);
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.handle_paused(paused_for);
+            }
         }
     }
 
@@ -175,6 +194,7 @@ impl Connection {
     pub fn handle_closing(&mut self, now: Instant) {
         self.phase = Phase::Closing;
         self.deadline = Some(now + self.deadlines.closing);
+        self.heartbeat = None;
         self.parts = PartReader::new();
         self.parts_begun = None;
     }
@@ -187,20 +207,24 @@ impl Connection {
     }
 
     /// What to do at the deadline; `None` if it has not passed.
-    pub fn handle_timeout(&self, now: Instant) -> Option<Expiry> {
-        if self.deadline.is_none_or(|deadline| now < deadline) {
-            return None;
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Expiry> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Some(match self.phase {
+                Phase::Hello => Expiry::Refuse(Refusal::Timeout),
+                Phase::Ready => Expiry::Close(CloseReason::FrameTimeout),
+                Phase::Closing => Expiry::Drop,
+            });
         }
-        Some(match self.phase {
-            Phase::Hello => Expiry::Refuse(Refusal::Timeout),
-            Phase::Ready => Expiry::Close(CloseReason::FrameTimeout),
-            Phase::Closing => Expiry::Drop,
-        })
+        match self.heartbeat.as_mut()?.handle_timeout(now)? {
+            Beat::Ping => Some(Expiry::Ping),
+            Beat::Dead => Some(Expiry::Close(CloseReason::HeartbeatLost)),
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if ever.
-    pub const fn deadline(&self) -> Option<Instant> {
-        self.deadline
+    pub fn deadline(&self) -> Option<Instant> {
+        let beat = self.heartbeat.as_ref().map(Heartbeat::deadline);
+        self.deadline.into_iter().chain(beat).min()
     }
 
     /// Whether the hello was answered with a welcome and nobody closed since.
@@ -316,6 +340,8 @@ pub enum Expiry {
     Close(CloseReason),
     /// Drop the socket: the peer had its time to read why.
     Drop,
+    /// Nothing is over: send a `Ping`, so that the peer says something.
+    Ping,
 }
 
 const PART: Kind = Kind::new(Class::Control, 31);

@@ -20,6 +20,9 @@ pub struct LinkPolicy {
     pub is_reconnecting: bool,
     /// The waits between attempts.
     pub backoff: BackoffPolicy,
+    /// How long to go on trying since the connection was lost, or since the last progress; `None`
+    /// for as long as there are attempts.
+    pub deadline: Option<Duration>,
 }
 
 /// What the I/O shell does next.
@@ -50,9 +53,9 @@ pub enum LinkEnd {
     Lost,
     /// No connection could be made, for a reason that stays.
     Permanent,
-    /// So many attempts without progress.
+    /// So many attempts without progress, or so much time.
     GaveUp {
-        /// How many.
+        /// How many attempts.
         attempts: u32,
     },
     /// The engine said something impossible.
@@ -96,6 +99,10 @@ pub struct Link {
     backoff: Backoff,
     parts: PartReader,
     retry_after: Duration,
+    /// When the connection was welcomed that lives.
+    ready_since: Option<Instant>,
+    /// Since when there is no connection that made progress.
+    down_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -116,6 +123,8 @@ impl Link {
             backoff: Backoff::new(policy.backoff),
             parts: PartReader::new(),
             retry_after: Duration::ZERO,
+            ready_since: None,
+            down_since: None,
         }
     }
 
@@ -147,8 +156,18 @@ impl Link {
         }
     }
 
+    /// The engine's welcome was acted on.
+    pub fn handle_ready(&mut self, now: Instant) {
+        self.ready_since = Some(now);
+    }
+
     /// The connection ended: by itself, or after a goodbye or a refusal that time may mend.
     pub fn handle_lost(&mut self, now: Instant, random: u64) {
+        let lived = self.ready_since.take().map(|since| now.saturating_duration_since(since));
+        if lived.is_some_and(|lived| lived >= self.policy.backoff.cap) {
+            // An engine that lets us stay for longer than any wait is not hammered by a try.
+            self.handle_progress();
+        }
         if !matches!(self.phase, Phase::Ended(_)) {
             self.wait_or_end(LinkEnd::Lost, now, random);
         }
@@ -157,6 +176,12 @@ impl Link {
     /// A byte was newly applied or consumed.
     pub fn handle_progress(&mut self) {
         self.backoff.note_progress();
+        self.down_since = None;
+    }
+
+    /// Attempts since the last progress, the one that is waited for included.
+    pub const fn attempts(&self) -> u32 {
+        self.backoff.attempts()
     }
 
     /// Time passed.
@@ -177,7 +202,7 @@ impl Link {
     pub fn handle_frame<'a>(&'a mut self, frame: Frame<'a>) -> LinkStep<'a> {
         match self.phase {
             Phase::Hello => self.handle_hello(frame),
-            Phase::Ready => self.handle_ready(frame),
+            Phase::Ready => self.handle_message(frame),
             _ => LinkStep::Skip,
         }
     }
@@ -215,13 +240,16 @@ impl Link {
                     self.end(LinkEnd::Refused(refusal));
                 }
             }
+            // The client takes another id: what was kept under this one is somebody else's, or was
+            // promised in an answer that was lost.
+            Refusal::ResumeSecret if self.policy.is_reconnecting => {}
             Refusal::Welcome => self.end(LinkEnd::Refused(Refusal::Version)),
             refusal => self.end(LinkEnd::Refused(refusal)),
         }
         LinkStep::Refused(hello)
     }
 
-    fn handle_ready<'a>(&'a mut self, frame: Frame<'a>) -> LinkStep<'a> {
+    fn handle_message<'a>(&'a mut self, frame: Frame<'a>) -> LinkStep<'a> {
         self.parts.clear();
         if frame.kind() == PART {
             return self.handle_part(frame);
@@ -277,8 +305,16 @@ impl Link {
             return;
         }
         let attempts = self.backoff.attempts();
+        let down_since = *self.down_since.get_or_insert(now);
+        let deadline = self.policy.deadline.map(|limit| down_since + limit);
         self.phase = match self.backoff.next_delay(random) {
-            Some(delay) => Phase::Waiting { until: now + delay.max(self.retry_after) },
+            Some(_) if deadline.is_some_and(|at| now >= at) => {
+                Phase::Ended(LinkEnd::GaveUp { attempts })
+            }
+            Some(delay) => {
+                let until = now + delay.max(self.retry_after);
+                Phase::Waiting { until: deadline.map_or(until, |at| until.min(at)) }
+            }
             None => Phase::Ended(LinkEnd::GaveUp { attempts }),
         };
     }

@@ -172,3 +172,70 @@ fn an_engine_of_another_version_is_left_alone() {
     hear(&mut link, &EngineHello { version: 2, ..EngineHello::default() }.encode());
     assert_eq!(link.action(), LinkAction::Stop(LinkEnd::Refused(Refusal::Version)));
 }
+
+#[test]
+fn a_connection_that_lived_long_is_progress() {
+    let mut link = ready(reconnecting());
+    let mut now = Instant::now();
+    for _ in 0..100 {
+        link.handle_ready(now);
+        now += Duration::from_secs(5);
+        link.handle_lost(now, u64::MAX);
+        let LinkAction::WaitUntil(until) = link.action() else { panic!("{:?}", link.action()) };
+        assert_eq!(until - now, Duration::from_millis(10), "the first try is immediate");
+        link.handle_timeout(until);
+        link.handle_connected();
+        assert_eq!(hear(&mut link, &welcome()), "welcome");
+    }
+}
+
+#[test]
+fn connections_that_do_not_last_are_no_progress() {
+    let mut link = ready(reconnecting());
+    let mut now = Instant::now();
+    let mut attempts = 0;
+    loop {
+        link.handle_ready(now);
+        now += Duration::from_secs(4);
+        link.handle_lost(now, u64::MAX);
+        let until = match link.action() {
+            LinkAction::WaitUntil(until) => until,
+            action => break assert_eq!(action, LinkAction::Stop(LinkEnd::GaveUp { attempts: 10 })),
+        };
+        attempts += 1;
+        assert_eq!(link.attempts(), attempts);
+        now = until;
+        link.handle_timeout(now);
+        link.handle_connected();
+        assert_eq!(hear(&mut link, &welcome()), "welcome");
+    }
+    assert_eq!(attempts, 10);
+}
+
+#[test]
+fn the_callers_deadline_ends_it_and_the_last_try_is_made_then() {
+    let mut policy = reconnecting();
+    policy.deadline = Some(Duration::from_secs(1));
+    let mut link = ready(policy);
+    let begun = Instant::now();
+    let mut now = begun;
+    let mut attempts = 0;
+    link.handle_lost(now, u64::MAX);
+    while let LinkAction::WaitUntil(until) = link.action() {
+        attempts += 1;
+        now = until;
+        link.handle_timeout(now);
+        link.handle_connect_failed(false, now, u64::MAX);
+    }
+    assert_eq!(link.action(), LinkAction::Stop(LinkEnd::GaveUp { attempts }));
+    assert_eq!(now - begun, Duration::from_secs(1));
+}
+
+#[test]
+fn who_cannot_prove_who_it_was_comes_back_as_somebody_else() {
+    let mut link = Link::new(reconnecting());
+    link.handle_connected();
+    assert_eq!(hear(&mut link, &refusal(Refusal::ResumeSecret, 0)), "refused 9");
+    link.handle_lost(Instant::now(), 0);
+    assert!(matches!(link.action(), LinkAction::WaitUntil(_)));
+}

@@ -5,17 +5,25 @@
 
 mod backoff;
 mod connection;
+mod heartbeat;
+mod input_call;
 mod input_marks;
+mod input_sender;
 mod link;
 mod log;
+mod reception;
 mod session;
 mod write_queue;
 
 pub use backoff::{Backoff, BackoffPolicy};
 pub use connection::{Connection, Deadlines, Expiry, Fault, Step};
+pub use heartbeat::{Beat, HEARTBEAT_MAX, HEARTBEAT_MIN, Heartbeat, INTERVALS_SILENT};
+pub use input_call::{CallId, CallOutcome, SenderEnd};
 pub use input_marks::{InputMarks, InputVerdict};
+pub use input_sender::{InputFrame, InputSender, Leftover, SenderMarks};
 pub use link::{Link, LinkAction, LinkEnd, LinkPolicy, LinkStep};
 pub use log::{LogPiece, READ_TURN, SessionLog};
+pub use reception::{Attachable, Reception, ResumeStep, Resumed, Taken};
 pub use session::{
     ACK_DELAY, AttachError, Attachment, AttachmentId, ClientId, ConsumedAhead, Cursor, EXIT_GRACE,
     EndStep, Exit, LedgerId, RESTART_DELAY, RESTART_DELAY_MAX, RUN_SOUND, Send, Session,

@@ -10,6 +10,10 @@ pub enum AttachError {
         /// The epoch that runs, or ran last.
         current: u64,
     },
+    /// The client comes back to an epoch in which nothing of it is kept: it left, was away for too
+    /// long, or was never here.
+    #[error("nothing is kept of this client's input: attach anew, to any epoch")]
+    ResumeExpired,
     /// So many clients typed into the session that no more can be kept count of.
     #[error("the session keeps count of the input of {limit} clients already")]
     TooManyClients {

@@ -90,14 +90,15 @@ impl<H> Session<H> {
     /// Forgets whose clients have left, once nothing of theirs is queued: until then it counts
     /// against the window of whoever comes back.
     pub(super) fn forget_ledgers(&mut self) {
-        let Self { attachments, ledgers, .. } = self;
+        let Self { attachments, away, ledgers, .. } = self;
         ledgers.retain(|ledger| {
-            let is_attached = attachments.iter().any(|at| at.client == ledger.client);
-            is_attached || ledger.marks.queued() > 0
+            let away = away.iter().map(|away| &away.attachment);
+            let is_kept = attachments.iter().chain(away).any(|at| at.client == ledger.client);
+            is_kept || ledger.marks.queued() > 0
         });
     }
 
-    /// The marks of a client that is attached.
+    /// The marks of a client that is attached, or away and awaited.
     pub fn marks(&self, client: ClientId) -> Option<InputMarks> {
         self.ledgers.iter().find_map(|ledger| (ledger.client == client).then_some(ledger.marks))
     }

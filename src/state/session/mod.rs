@@ -6,10 +6,12 @@
 //! [`log`](Session::log).
 
 mod attachment;
+mod away;
 mod cursor;
 mod ending;
 mod error;
 mod input;
+mod joining;
 mod life;
 mod restart;
 mod size;
@@ -20,10 +22,11 @@ use std::{
 };
 
 use tautline_protocol::{
-    AttachTerms, DetachReason, ExitKind, RestartPolicy, SessionState, SizePolicy, View, WindowSize,
+    DetachReason, ExitKind, RestartPolicy, SessionState, SizePolicy, WindowSize,
 };
 
 pub use attachment::{Attachment, AttachmentId, ClientId};
+use away::Away;
 pub use cursor::{Cursor, Send};
 pub use ending::EndStep;
 use ending::Ending;
@@ -35,7 +38,6 @@ use restart::Restarts;
 pub use restart::{RESTART_DELAY, RESTART_DELAY_MAX, RUN_SOUND};
 
 use super::SessionLog;
-use crate::limits::LEDGERS_MAX;
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,6 +89,8 @@ pub struct Session<H> {
     turns: VecDeque<Turn>,
     turns_dropped: u64,
     attachments: Vec<Attachment<H>>,
+    /// Attachments whose connection was lost.
+    away: Vec<Away<H>>,
     attachments_made: u64,
     ledgers: Vec<Ledger>,
     ledgers_made: u64,
@@ -120,6 +124,7 @@ impl<H> Session<H> {
             turns: VecDeque::new(),
             turns_dropped: 0,
             attachments: Vec::new(),
+            away: Vec::new(),
             attachments_made: 0,
             ledgers: Vec::new(),
             ledgers_made: 0,
@@ -138,9 +143,11 @@ impl<H> Session<H> {
     /// Time passed: pause limits, late acknowledgements, the grace after an exit.
     pub fn handle_timeout(&mut self, now: Instant) {
         let was_held = self.read_budget() == 0;
-        for attachment in &mut self.attachments {
-            attachment.handle_timeout(&self.log, now);
+        let Self { attachments, away, log, .. } = self;
+        for attachment in present_and_away(attachments, away) {
+            attachment.handle_timeout(log, now);
         }
+        self.forget_away(now);
         if self.is_grace_over(now) {
             if was_held {
                 // Whoever holds the child, until now at least, also holds its last words.
@@ -160,58 +167,9 @@ impl<H> Session<H> {
     /// When to call [`handle_timeout`](Self::handle_timeout), if ever.
     pub fn deadline(&self) -> Option<Instant> {
         let deadlines = self.attachments.iter().filter_map(Attachment::deadline);
-        let others = [self.grace_until, self.restarts.due, self.ending.deadline()];
+        let others =
+            [self.grace_until, self.restarts.due, self.ending.deadline(), self.away_deadline()];
         deadlines.chain(others.into_iter().flatten()).min()
-    }
-
-    /// Joins a client to the session.
-    ///
-    /// The stream begins where `terms` say; a gap between there and what is held is told in the
-    /// stream.
-    ///
-    /// # Errors
-    ///
-    /// Nothing was changed then.
-    pub fn attach(
-        &mut self,
-        client: ClientId,
-        request: u64,
-        terms: &AttachTerms,
-        epoch_known: u64,
-        handle: H,
-    ) -> Result<AttachmentId, AttachError> {
-        if epoch_known != 0 && epoch_known != self.epoch {
-            return Err(AttachError::EpochChanged { current: self.epoch });
-        }
-        let end = self.log.end();
-        let from = match View::from_wire(terms.view) {
-            Some(View::Offset) if terms.output_from != u64::MAX => terms.output_from,
-            _ => end,
-        };
-        if from > end {
-            return Err(AttachError::FutureOffset { asked: from, end });
-        }
-        let is_known = self.ledgers.iter().any(|ledger| ledger.client == client);
-        if !is_known && self.ledgers.len() == LEDGERS_MAX {
-            return Err(AttachError::TooManyClients { limit: LEDGERS_MAX });
-        }
-        self.attachments_made += 1;
-        let id = AttachmentId(self.attachments_made);
-        let cursor = self.cursor_at(from);
-        let mut attachment = Attachment::new(id, client, request, terms, handle);
-        attachment.start(cursor, end, self.log_size(), self.input_window);
-        if self.is_ephemeral && self.state == SessionState::Exited {
-            attachment.ended = Some(DetachReason::Ended);
-        }
-        if attachment.is_owner() {
-            self.ending.handle_owner_joined();
-        }
-        self.attachments.push(attachment);
-        if !self.ledgers.iter().any(|ledger| ledger.client == client) {
-            self.ledgers_made += 1;
-            self.ledgers.push(Ledger::new(self.ledgers_made, client));
-        }
-        Ok(id)
     }
 
     /// Ends an attachment: its stream still says so.
@@ -228,16 +186,20 @@ impl<H> Session<H> {
                 attachment.end(reason);
             }
         }
+        for away in &mut self.away {
+            away.attachment.end(reason);
+        }
     }
 
     /// Ends all attachments: the session is forgotten.
     pub fn handle_removed(&mut self) {
+        self.away.clear();
         for attachment in &mut self.attachments {
             attachment.end(DetachReason::Removed);
         }
     }
 
-    /// An attachment is gone: its end was told, or its connection was lost.
+    /// An attachment is gone for good: its end was told, or its client left.
     pub fn forget(&mut self, id: AttachmentId) -> Option<H> {
         let at = self.attachments.iter().position(|attachment| attachment.id == id)?;
         let gone = self.attachments.swap_remove(at);
@@ -274,7 +236,8 @@ impl<H> Session<H> {
             None => attachment.budget(end),
             Some(_) => attachment.last_budget(end, self.log.size() as u64),
         };
-        let budgets = self.attachments.iter().filter_map(budget);
+        let away = self.away.iter().map(|away| &away.attachment);
+        let budgets = self.attachments.iter().chain(away).filter_map(budget);
         budgets
             .min()
             .map_or(super::READ_TURN, |budget| budget.min(super::READ_TURN as u64) as usize)
@@ -292,7 +255,7 @@ impl<H> Session<H> {
     /// delivery when it is.
     pub fn handle_reader_held(&mut self, now: Instant) {
         let end = self.log.end();
-        for attachment in &mut self.attachments {
+        for attachment in present_and_away(&mut self.attachments, &mut self.away) {
             attachment.note_hold(end, now);
         }
     }
@@ -301,7 +264,7 @@ impl<H> Session<H> {
     pub fn handle_output(&mut self, count: usize, now: Instant) {
         self.log.advance(count);
         let end = self.log.end();
-        for attachment in &mut self.attachments {
+        for attachment in present_and_away(&mut self.attachments, &mut self.away) {
             attachment.note_hold(end, now);
         }
     }
@@ -368,26 +331,28 @@ impl<H> Session<H> {
         self.state == SessionState::Exited
     }
 
+    /// Whether everybody was told the end of a session that was made for one child: it is gone, but
+    /// for those of them who did not hear it and come back.
+    pub fn is_told(&self) -> bool {
+        let mut all = self.attachments.iter().chain(self.away.iter().map(|away| &away.attachment));
+        let is_over = self.is_ephemeral && self.state == SessionState::Exited;
+        is_over && all.all(|attachment| attachment.cursor.is_end_told)
+    }
+
     /// Whether the session can be forgotten: it was made for one child, that ended, and nobody is
-    /// attached any more.
+    /// attached any more or may come back for the end.
     pub fn is_finished(&self) -> bool {
-        self.is_ephemeral && self.state == SessionState::Exited && self.attachments.is_empty()
+        let is_alone = self.attachments.is_empty() && self.away.is_empty();
+        self.is_ephemeral && self.state == SessionState::Exited && is_alone
     }
+}
 
-    fn log_size(&self) -> u32 {
-        u32::try_from(self.log.size()).unwrap_or(u32::MAX)
-    }
-
-    /// A cursor that goes on at `from`: earlier children are history, but how the last one ended
-    /// is still told if none came after it.
-    fn cursor_at(&self, from: u64) -> Cursor {
-        Cursor {
-            output: from,
-            turns_told: self.turns_done(),
-            size_told: self.size_number,
-            ..Cursor::default()
-        }
-    }
+/// Everyone who may hold the child.
+fn present_and_away<'a, H>(
+    present: &'a mut [Attachment<H>],
+    away: &'a mut [Away<H>],
+) -> impl Iterator<Item = &'a mut Attachment<H>> {
+    present.iter_mut().chain(away.iter_mut().map(|away| &mut away.attachment))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The session's rules, one test each.
 
-use tautline_protocol::{AdjustCause, AttachFlags, Delivery, OutputFlags, limits::OUTPUT_MAX};
+use tautline_protocol::{
+    AdjustCause, AttachFlags, AttachTerms, Delivery, OutputFlags, View, limits::OUTPUT_MAX,
+};
 
 use super::*;
 use crate::state::InputVerdict;
@@ -196,7 +198,7 @@ fn a_client_that_comes_back_goes_on_where_it_says() {
     let future = harness.session.attach(BOB, 5, &from_offset(3_501), 0, "handle");
     assert_eq!(future, Err(AttachError::FutureOffset { asked: 3_501, end: 3_500 }));
     let stranger = harness.session.attach(BOB, 5, &from_offset(0), 78, "handle");
-    assert_eq!(stranger, Err(AttachError::EpochChanged { current: 77 }));
+    assert_eq!(stranger, Err(AttachError::ResumeExpired));
 }
 
 #[test]
@@ -700,4 +702,177 @@ fn when_who_told_the_latest_size_leaves_the_one_before_counts() {
     assert_eq!(harness.session.handle_sizes_changed(), Some(size(60, 15)));
     harness.session.forget(bob);
     assert_eq!(harness.session.handle_sizes_changed(), None, "nobody is left to please");
+}
+
+/// A client whose connection is lost now, for up to a minute.
+fn lose(harness: &mut Harness, id: AttachmentId) {
+    assert!(harness.session.handle_lost(id, Duration::from_secs(60), harness.now));
+}
+
+fn come_back(
+    harness: &mut Harness,
+    terms: &AttachTerms,
+    epoch: u64,
+) -> Result<AttachmentId, AttachError> {
+    harness.session.attach(ALICE, 6, terms, epoch, "handle")
+}
+
+#[test]
+fn marks_are_kept_for_a_client_that_was_lost_and_not_for_one_that_left() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.session.handle_input(id, 0, 0, 5).unwrap();
+    lose(&mut harness, id);
+    let back = come_back(&mut harness, &from_offset(0), 77).unwrap();
+    assert_eq!(harness.session.marks(ALICE).map(|marks| marks.accepted()), Some(5));
+    harness.session.forget(back);
+    // What is queued still counts; once it is written nothing is left.
+    let (_, ledger) = (back, harness.session.ledgers[0].id);
+    harness.session.handle_applied(ledger, 5, harness.now);
+    assert_eq!(come_back(&mut harness, &from_offset(0), 77), Err(AttachError::ResumeExpired));
+}
+
+#[test]
+fn whoever_stays_away_for_too_long_is_a_stranger() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    lose(&mut harness, id);
+    assert_eq!(harness.session.deadline(), Some(harness.now + Duration::from_secs(60)));
+    harness.wait(Duration::from_secs(60));
+    assert_eq!(harness.session.deadline(), None);
+    assert_eq!(come_back(&mut harness, &from_offset(0), 77), Err(AttachError::ResumeExpired));
+}
+
+#[test]
+fn another_child_is_no_stranger_to_a_client_that_was_lost() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    lose(&mut harness, id);
+    harness.exit();
+    harness.session.handle_started(78, 1235, harness.now);
+    let back = come_back(&mut harness, &from_offset(0), 77);
+    assert_eq!(back, Err(AttachError::EpochChanged { current: 78 }));
+    assert!(come_back(&mut harness, &from_offset(0), 0).is_ok());
+}
+
+#[test]
+fn output_goes_on_where_it_was_consumed_and_what_was_live_is_no_replay() {
+    let mut harness = Harness::started();
+    harness.print(1_000);
+    let id = harness.attach(ALICE, from_offset(500));
+    harness.print(1_000);
+    harness.send_all(id);
+    lose(&mut harness, id);
+    harness.print(1_000);
+    let back = come_back(&mut harness, &from_offset(700), 77).unwrap();
+    let frame = |offset, len, flags| Send::Output { offset, len, flags, input_applied: 0 };
+    let sends = harness.send_all(back);
+    assert_eq!(sends, [frame(700, 300, OutputFlags::REPLAY), frame(1_000, 2_000, 0)]);
+}
+
+#[test]
+fn a_lossless_subscriber_that_was_lost_holds_the_child_as_long_as_it_may() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Lossless));
+    harness.print(5_000);
+    harness.send_all(id);
+    harness.session.handle_consumed(id, 1_000).unwrap();
+    lose(&mut harness, id);
+    assert_eq!(harness.print(50_000), 16_000, "its window beyond what it consumed");
+    harness.wait(Duration::from_millis(1_999));
+    assert_eq!(harness.print(1), 0);
+    harness.wait(Duration::from_millis(1));
+    assert_eq!(harness.print(1), 1);
+}
+
+#[test]
+fn a_client_that_comes_back_in_time_misses_nothing_of_what_it_held() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Lossless));
+    harness.print(50_000);
+    lose(&mut harness, id);
+    harness.wait(Duration::from_millis(1_000));
+    let terms = AttachTerms { delivery: Delivery::Lossless.to_wire(), ..from_offset(0) };
+    let back = come_back(&mut harness, &terms, 77).unwrap();
+    assert_eq!(output_bytes(&harness.send_all(back)), 20_000);
+    harness.wait(Duration::from_millis(1_500));
+    assert_eq!(harness.session.attachment(back).unwrap().delivery(), Delivery::Lossless);
+}
+
+#[test]
+fn no_limit_ends_with_the_connection() {
+    let mut harness = Harness::started();
+    let owner = AttachTerms { pause_limit_ms: u32::MAX, ..terms(Delivery::Lossless) };
+    let id = harness.attach(ALICE, owner);
+    harness.print(50_000);
+    lose(&mut harness, id);
+    harness.wait(Duration::from_secs(29));
+    assert_eq!(harness.print(1), 0);
+    harness.wait(Duration::from_secs(1));
+    assert_eq!(harness.print(1), 1);
+}
+
+#[test]
+fn a_session_made_for_one_child_waits_for_a_client_that_may_come_for_its_end() {
+    let mut harness = Harness::ephemeral();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    lose(&mut harness, id);
+    harness.print(10);
+    harness.exit();
+    assert!(!harness.session.is_finished());
+    let back = come_back(&mut harness, &from_offset(0), 77).unwrap();
+    let sends = harness.send_all(back);
+    let ended = Send::Detached { reason: DetachReason::Ended, offset: 10 };
+    assert!(matches!(sends[..], [Send::Output { .. }, Send::Exited { .. }, last] if last == ended));
+    harness.session.forget(back);
+    assert!(harness.session.is_finished());
+}
+
+#[test]
+fn a_session_made_for_one_child_does_not_wait_for_ever() {
+    let mut harness = Harness::ephemeral();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    lose(&mut harness, id);
+    harness.exit();
+    harness.wait(Duration::from_secs(60));
+    assert!(harness.session.is_finished());
+}
+
+#[test]
+fn who_was_kicked_while_it_was_away_is_told_when_it_is_back() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    lose(&mut harness, id);
+    assert_eq!(harness.session.handle_detach_away(|client, _| client == BOB), 0);
+    assert_eq!(harness.session.handle_detach_away(|client, _| client == ALICE), 1);
+    let back = come_back(&mut harness, &from_offset(0), 77).unwrap();
+    let kicked = Send::Detached { reason: DetachReason::Kicked, offset: 0 };
+    assert_eq!(harness.send_all(back), [kicked]);
+}
+
+#[test]
+fn who_had_asked_to_leave_has_left_whether_or_not_it_heard_the_answer() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.session.handle_detach(id, DetachReason::Asked);
+    lose(&mut harness, id);
+    assert!(!harness.session.is_awaiting());
+}
+
+#[test]
+fn room_for_the_marks_of_one_more_client_is_made_by_whoever_is_away_longest() {
+    let mut harness = Harness::started();
+    let client = |number: usize| {
+        let mut id = [9; 16];
+        id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        id
+    };
+    for number in 0..crate::limits::LEDGERS_MAX {
+        let id = harness.attach(client(number), terms(Delivery::None));
+        lose(&mut harness, id);
+        harness.now += Duration::from_millis(1);
+    }
+    harness.attach(ALICE, terms(Delivery::None));
+    assert_eq!(harness.session.marks(client(0)), None);
+    assert!(harness.session.marks(client(1)).is_some());
 }

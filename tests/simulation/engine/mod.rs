@@ -179,6 +179,7 @@ impl Engine {
         }
         match self.connections[at].line.protocol.handle_timeout(moment.now) {
             None => {}
+            Some(Expiry::Ping) => panic!("no heartbeat was granted"),
             Some(Expiry::Refuse(refusal)) => self.refuse(at, refusal, moment),
             Some(Expiry::Close(reason)) => self.close(at, reason, moment),
             Some(Expiry::Drop) => self.drop_connection(at, wires, moment),

@@ -1,0 +1,212 @@
+//! Who clients are: the secret that proves a client id, and the one connection each may have.
+//!
+//! A client id alone is no proof: it is shown to others. Whoever is back under one shows the secret
+//! that the engine gave to it. What is kept of a client that was lost is kept in its sessions; here
+//! is only what tells it from somebody else.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tautline_protocol::{ClientHello, Refusal};
+
+use super::client_handle::ClientHandle;
+use crate::{limits::IDENTITIES_MAX, state::ClientId};
+
+/// The identities an engine knows.
+#[derive(Debug, Default)]
+pub(super) struct Identities(Mutex<BTreeMap<ClientId, Identity>>);
+
+#[derive(Debug)]
+struct Identity {
+    secret: [u8; 16],
+    uid: u32,
+    /// Its live connections, one for each purpose.
+    connections: Vec<(u8, Arc<ClientHandle>)>,
+    /// Until when it may come back, once it has no connection.
+    until: Option<Instant>,
+}
+
+/// A client that is who it says.
+#[derive(Debug)]
+pub(super) struct Proven {
+    /// The secret it shows when it comes back.
+    pub(super) secret: [u8; 16],
+    /// Its connection for the same purpose, which this one takes the place of.
+    pub(super) older: Option<Arc<ClientHandle>>,
+}
+
+impl Identities {
+    /// Judges who says hello, and nothing else.
+    pub(super) fn prove(&self, hello: &ClientHello, uid: u32) -> Result<Proven, Refusal> {
+        let identities = self.0.lock();
+        let now = Instant::now();
+        let known = identities.get(&hello.client_id).filter(|known| known.is_kept(now));
+        let Some(known) = known else {
+            return Ok(Proven { secret: crate::sys::random_bytes(), older: None });
+        };
+        if known.uid != uid || !is_equal(&known.secret, &hello.resume_secret) {
+            return Err(Refusal::ResumeSecret);
+        }
+        let older = known.connections.iter().find(|(purpose, _)| *purpose == hello.purpose);
+        Ok(Proven { secret: known.secret, older: older.map(|(_, handle)| Arc::clone(handle)) })
+    }
+
+    /// A client that was proven is welcomed: it has this connection for that purpose from now on.
+    pub(super) fn join(
+        &self,
+        hello: &ClientHello,
+        uid: u32,
+        secret: [u8; 16],
+        handle: &Arc<ClientHandle>,
+    ) {
+        let mut identities = self.0.lock();
+        if identities.len() >= IDENTITIES_MAX {
+            make_room(&mut identities);
+        }
+        let now = Instant::now();
+        let fresh = || Identity { secret, uid, connections: Vec::new(), until: None };
+        let identity = identities.entry(hello.client_id).or_insert_with(fresh);
+        if !identity.is_kept(now) {
+            *identity = fresh();
+        }
+        identity.until = None;
+        identity.connections.retain(|(purpose, _)| *purpose != hello.purpose);
+        identity.connections.push((hello.purpose, Arc::clone(handle)));
+    }
+
+    /// A connection is gone. Its client may come back for `grace`; for zero, nothing of it is kept
+    /// that it could come back for.
+    pub(super) fn leave(&self, client: ClientId, handle: &Arc<ClientHandle>, grace: Duration) {
+        let mut identities = self.0.lock();
+        let Some(identity) = identities.get_mut(&client) else { return };
+        let before = identity.connections.len();
+        identity.connections.retain(|(_, known)| !Arc::ptr_eq(known, handle));
+        // One that was taken over left nothing behind.
+        if identity.connections.len() == before || !identity.connections.is_empty() {
+            return;
+        }
+        let until = (!grace.is_zero()).then(|| Instant::now() + grace);
+        match identity.until.max(until) {
+            None => drop(identities.remove(&client)),
+            until => identity.until = until,
+        }
+    }
+}
+
+impl Identity {
+    fn is_kept(&self, now: Instant) -> bool {
+        !self.connections.is_empty() || self.until.is_some_and(|until| now < until)
+    }
+}
+
+/// Forgets whoever stayed away for too long; if that is nobody, whoever is away longest.
+fn make_room(identities: &mut BTreeMap<ClientId, Identity>) {
+    let now = Instant::now();
+    identities.retain(|_, identity| identity.is_kept(now));
+    if identities.len() < IDENTITIES_MAX {
+        return;
+    }
+    let away = identities.iter().filter_map(|(id, identity)| Some((identity.until?, *id)));
+    if let Some((_, longest)) = away.min() {
+        identities.remove(&longest);
+    }
+}
+
+/// Compares in a time that tells nothing about where they differ.
+fn is_equal(a: &[u8; 16], b: &[u8; 16]) -> bool {
+    let differing = a.iter().zip(b).fold(0, |differing, (a, b)| differing | (a ^ b));
+    std::hint::black_box(differing) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(60);
+
+    fn hello(id: u8, secret: [u8; 16]) -> ClientHello {
+        ClientHello { client_id: [id; 16], resume_secret: secret, ..ClientHello::default() }
+    }
+
+    fn joined(identities: &Identities, id: u8) -> ([u8; 16], Arc<ClientHandle>) {
+        let hello = hello(id, [0; 16]);
+        let proven = identities.prove(&hello, 0).unwrap();
+        let handle = Arc::new(ClientHandle::new(id.into()));
+        identities.join(&hello, 0, proven.secret, &handle);
+        (proven.secret, handle)
+    }
+
+    #[test]
+    fn who_is_back_shows_the_secret_and_takes_the_place_of_the_connection_it_had() {
+        let identities = Identities::default();
+        let (secret, older) = joined(&identities, 1);
+        let proven = identities.prove(&hello(1, secret), 0).unwrap();
+        assert_eq!(proven.secret, secret, "it stays the same: an answer may have been lost");
+        assert!(Arc::ptr_eq(&proven.older.unwrap(), &older));
+    }
+
+    #[test]
+    fn a_secret_that_is_wrong_missing_or_shown_by_another_user_proves_nothing() {
+        let identities = Identities::default();
+        let (secret, _) = joined(&identities, 1);
+        let mut wrong = secret;
+        wrong[15] ^= 1;
+        for (secret, uid) in [(wrong, 0), ([0; 16], 0), (secret, 1)] {
+            let refused = identities.prove(&hello(1, secret), uid);
+            assert_eq!(refused.map(|_| ()), Err(Refusal::ResumeSecret));
+        }
+    }
+
+    #[test]
+    fn an_admin_connection_and_another_one_live_side_by_side() {
+        let identities = Identities::default();
+        let (secret, _) = joined(&identities, 1);
+        let admin = ClientHello { purpose: 1, ..hello(1, secret) };
+        assert!(identities.prove(&admin, 0).unwrap().older.is_none());
+    }
+
+    #[test]
+    fn who_left_something_may_come_back_and_who_did_not_is_forgotten() {
+        let identities = Identities::default();
+        let (secret, handle) = joined(&identities, 1);
+        identities.leave([1; 16], &handle, GRACE);
+        let refused = identities.prove(&hello(1, [9; 16]), 0);
+        assert_eq!(refused.map(|_| ()), Err(Refusal::ResumeSecret));
+        assert_eq!(identities.prove(&hello(1, secret), 0).unwrap().secret, secret);
+        let (_, other) = joined(&identities, 2);
+        identities.leave([2; 16], &other, Duration::ZERO);
+        assert_eq!(identities.0.lock().len(), 1);
+        assert!(identities.prove(&hello(2, [9; 16]), 0).is_ok(), "it is a new client");
+    }
+
+    #[test]
+    fn a_connection_that_was_taken_over_takes_nothing_with_it() {
+        let identities = Identities::default();
+        let (secret, older) = joined(&identities, 1);
+        let newer = Arc::new(ClientHandle::new(77));
+        identities.join(&hello(1, secret), 0, secret, &newer);
+        identities.leave([1; 16], &older, Duration::ZERO);
+        let proven = identities.prove(&hello(1, secret), 0).unwrap();
+        assert!(Arc::ptr_eq(&proven.older.unwrap(), &newer));
+    }
+
+    #[test]
+    fn only_so_many_are_kept_and_whoever_is_connected_is() {
+        let identities = Identities::default();
+        let (secret, _handle) = joined(&identities, 1);
+        for number in 0..2 * IDENTITIES_MAX as u64 {
+            let mut id = [7; 16];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            let hello = ClientHello { client_id: id, ..ClientHello::default() };
+            let handle = Arc::new(ClientHandle::new(number));
+            identities.join(&hello, 0, [3; 16], &handle);
+            identities.leave(id, &handle, GRACE);
+        }
+        assert!(identities.0.lock().len() <= IDENTITIES_MAX);
+        assert!(identities.prove(&hello(1, secret), 0).unwrap().older.is_some());
+    }
+}

@@ -1,0 +1,84 @@
+//! Joining a session, for the first time or again.
+
+use tautline_protocol::{AttachTerms, DetachReason, SessionState, View};
+
+use super::{AttachError, Attachment, AttachmentId, ClientId, Cursor, Session, input::Ledger};
+use crate::limits::LEDGERS_MAX;
+
+impl<H> Session<H> {
+    /// Joins a client to the session.
+    ///
+    /// The stream begins where `terms` say; a gap between there and what is held is told in the
+    /// stream. Who names an epoch comes back to it: its input marks must be kept. What was kept of
+    /// an attachment of that number goes on in this one.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was changed then.
+    pub fn attach(
+        &mut self,
+        client: ClientId,
+        request: u64,
+        terms: &AttachTerms,
+        epoch_known: u64,
+        handle: H,
+    ) -> Result<AttachmentId, AttachError> {
+        let is_known = self.marks(client).is_some();
+        if epoch_known != 0 && !is_known {
+            return Err(AttachError::ResumeExpired);
+        }
+        if epoch_known != 0 && epoch_known != self.epoch {
+            return Err(AttachError::EpochChanged { current: self.epoch });
+        }
+        let end = self.log.end();
+        let from = match View::from_wire(terms.view) {
+            Some(View::Offset) if terms.output_from != u64::MAX => terms.output_from,
+            _ => end,
+        };
+        if from > end {
+            return Err(AttachError::FutureOffset { asked: from, end });
+        }
+        if !is_known && self.ledgers.len() >= LEDGERS_MAX {
+            self.forget_longest_away();
+            if self.ledgers.len() >= LEDGERS_MAX {
+                return Err(AttachError::TooManyClients { limit: LEDGERS_MAX });
+            }
+        }
+        self.attachments_made += 1;
+        let id = AttachmentId(self.attachments_made);
+        let cursor = self.cursor_at(from);
+        let mut attachment = Attachment::new(id, client, request, terms, handle);
+        attachment.start(cursor, end, self.log_size(), self.input_window);
+        if let Some(kept) = self.take_away(client, terms.attachment) {
+            attachment.live_from = kept.live_from.min(end);
+            attachment.ended = kept.ended;
+        }
+        if self.is_ephemeral && self.state == SessionState::Exited {
+            attachment.ended = Some(DetachReason::Ended);
+        }
+        if attachment.is_owner() {
+            self.ending.handle_owner_joined();
+        }
+        self.attachments.push(attachment);
+        if !is_known {
+            self.ledgers_made += 1;
+            self.ledgers.push(Ledger::new(self.ledgers_made, client));
+        }
+        Ok(id)
+    }
+
+    fn log_size(&self) -> u32 {
+        u32::try_from(self.log.size()).unwrap_or(u32::MAX)
+    }
+
+    /// A cursor that goes on at `from`: earlier children are history, but how the last one ended
+    /// is still told if none came after it.
+    fn cursor_at(&self, from: u64) -> Cursor {
+        Cursor {
+            output: from,
+            turns_told: self.turns_done(),
+            size_told: self.size_number,
+            ..Cursor::default()
+        }
+    }
+}
