@@ -81,9 +81,9 @@ pub mod transport;
 #[cfg(unix)]
 pub use client::{
     AttachOptions, Client, ClientConfig, ConnectFailure, EngineError, EngineStats, Event, Events,
-    Granted, Input, LogPiece, LogRange, LogText, PongTimes, RecvError, RequestError, ScreenCursor,
-    ScreenOptions, SendError, SessionScreen, SessionStatus, SpawnRequest, SpawnedSession,
-    StatsOptions,
+    GiveUpReason, Granted, Input, LogPiece, LogRange, LogText, PongTimes, ReconnectPolicy,
+    RecvError, RequestError, ScreenCursor, ScreenOptions, SendError, SessionScreen, SessionStatus,
+    SpawnRequest, SpawnedSession, StatsOptions,
 };
 #[cfg(unix)]
 pub use engine::{Command, ConfigError, OpenError, ServeError, Server, ServerConfig};

@@ -431,7 +431,9 @@ fn the_end_of_the_session_is_the_last_event() {
 #[test]
 fn the_end_of_the_engine_is_an_error_that_says_so() {
     let mut engine = Engine::start();
-    let client = engine.client();
+    let mut config = ClientConfig::default();
+    config.reconnect = None;
+    let client = Client::connect(&engine.server.as_ref().unwrap().socket, config).unwrap();
     let (input, events) = attached(&client, &raw_script("stay", "exec cat"));
     read_until(&events, b"ready\n");
     engine.stop();
@@ -473,7 +475,7 @@ fn dropping_the_events_of_a_silent_session_leaves_it() {
     look_until("nobody attached", || attachments() == 0);
     let rest = receiver.iter().count();
     assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Disconnected, "after {rest}");
-    let lost = SendError::Lost { applied: 0, unknown: 0, undelivered: 1 };
+    let lost = SendError::Lost { reason: None, applied: 0, unknown: 0, undelivered: 1 };
     let (done, outcome) = bounded(1);
     thread::spawn(move || done.send(input.send(b"x")));
     assert_eq!(outcome.recv_timeout(LONG), Ok(Err(lost)), "it does not wait for ever");

@@ -385,7 +385,9 @@ async fn over_the_client_limit_a_reason_is_given_and_one_administrator_still_get
 #[tokio::test]
 async fn shutting_down_tells_clients_hangs_up_children_and_removes_the_socket() {
     let server = TestServer::start();
-    let client = server.client().await;
+    let mut config = ClientConfig::default();
+    config.reconnect = None;
+    let client = Client::connect(&server.socket, config).await.unwrap();
     let (_input, mut events) = attached_ready(&client, &raw_script("shell", "sleep 600")).await;
     let begun = std::time::Instant::now();
     let socket = server.socket.clone();

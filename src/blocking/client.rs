@@ -31,7 +31,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// See [`ConnectFailure`]. Nothing is tried twice.
+    /// See [`ConnectFailure`]. The first connection is not tried twice.
     pub fn connect(path: impl AsRef<Path>, config: ClientConfig) -> Result<Self, ConnectFailure> {
         let background = Background::start().map_err(ConnectFailure::Thread)?;
         let client = background.wait(client::Client::connect(path, config))?;
@@ -52,8 +52,8 @@ impl Client {
         Ok(Self { client, background })
     }
 
-    /// What the engine answered: its limits, the rights it granted.
-    pub const fn hello(&self) -> EngineHello {
+    /// What the engine answered when it was connected last: its limits, the rights it granted.
+    pub fn hello(&self) -> EngineHello {
         self.client.hello()
     }
 

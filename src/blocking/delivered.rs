@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::{
     client::{Credit, Event, EventReader, Item},
     limits::{DELIVERED_BUFFERS_SIZE, DELIVERED_EVENTS_MAX},
+    state::SenderEnd,
 };
 
 /// An event with its bytes. Dropped, it counts as consumed, once all before it were dropped.
@@ -22,6 +23,7 @@ pub struct Delivered {
 
 enum Content {
     Output { offset: u64, bytes: Vec<u8>, is_replay: bool },
+    Undelivered { reason: SenderEnd, unknown: u64, bytes: Vec<u8> },
     Other(Event<'static>),
 }
 
@@ -59,6 +61,9 @@ impl Delivered {
             &Content::Output { offset, ref bytes, is_replay } => {
                 Event::Output { offset, bytes, is_replay }
             }
+            &Content::Undelivered { reason, unknown, ref bytes } => {
+                Event::Undelivered { reason, unknown, bytes }
+            }
         }
     }
 }
@@ -72,7 +77,7 @@ impl fmt::Debug for Delivered {
 impl Drop for Delivered {
     fn drop(&mut self) {
         let buffer = match &mut self.content {
-            Content::Output { bytes, .. } => mem::take(bytes),
+            Content::Output { bytes, .. } | Content::Undelivered { bytes, .. } => mem::take(bytes),
             Content::Other(_) => Vec::new(),
         };
         self.ledger.handle_dropped(self.number, buffer);
@@ -114,6 +119,9 @@ impl Ledger {
                 drop(state);
                 bytes.extend_from_slice(reader.bytes(start, len));
                 Content::Output { offset, bytes, is_replay }
+            }
+            Item::Undelivered { reason, unknown, start, len } => {
+                Content::Undelivered { reason, unknown, bytes: reader.bytes(start, len).to_vec() }
             }
         };
         Delivered { content, number, ledger: Arc::clone(self) }

@@ -7,7 +7,7 @@ use tautline_protocol::WindowSize;
 use super::{background::Background, pump::Calls};
 use crate::client::{self, SendError};
 
-/// The typing half of an attachment. Clones type into the same session, frame by frame.
+/// The typing half of an attachment. Clones type into the same session, call by call.
 #[derive(Clone, Debug)]
 pub struct Input {
     // Before the thread that drives it.

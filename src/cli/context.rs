@@ -103,9 +103,10 @@ impl Context {
         }
     }
 
-    /// Connects to the daemon; starts none.
+    /// Connects to the daemon, to stay: a connection that is lost is made again. Starts no daemon,
+    /// now or then.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        Ok(Client::connect(&self.socket, self.client_config()?).await?)
+        Ok(Client::connect(&self.socket, self.staying_config()?).await?)
     }
 
     /// Connects to look after the daemon or its sessions, not to use one: there is room for that
@@ -115,8 +116,13 @@ impl Context {
         Ok(Client::connect(&self.socket, config).await?)
     }
 
-    /// How we are as a client.
+    /// How we are as a client that asks and goes.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, Failure> {
+        Ok(ClientConfig { reconnect: None, ..self.staying_config()? })
+    }
+
+    /// How we are as a client that stays.
+    fn staying_config(&self) -> Result<ClientConfig, Failure> {
         Ok(ClientConfig { trace: self.trace()?, ..ClientConfig::default() })
     }
 

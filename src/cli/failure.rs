@@ -88,7 +88,8 @@ impl Failure {
             .with_hint("taut ls tells whether it still runs; if it ended, so did its sessions")
     }
 
-    fn shutting_down() -> Self {
+    /// The daemon was told to end, or ends by itself.
+    pub(crate) fn shutting_down() -> Self {
         Self::new(exit_code::NO_DAEMON, "shutting_down", "the daemon shut down")
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Client, Events, Input, RequestError,
-    events::Inbox,
+    inbox::Inbox,
     requests::{refusal_or_lost, unsent},
     session_types::env_list,
 };
@@ -127,16 +127,16 @@ impl Client {
         name: &str,
         options: &AttachOptions,
     ) -> Result<(Input, Events), RequestError> {
-        let pending = PendingAttachment::new(self);
+        let pending = PendingAttachment::new(self, name, options);
         let env = env_list(&options.env);
         let attach = Attach {
-            terms: options.terms(pending.number),
+            terms: options.terms(pending.inbox.number),
             epoch: 0,
             size: options.size,
             name: name.into(),
             env: env.as_slice().into(),
         };
-        let request = self.handle.line.request(ControlMessage::Attach(attach));
+        let request = self.handle.line.request(ControlMessage::Attach(attach)).await;
         let (_, mut replies) = request.map_err(unsent)?;
         pending.finish(&mut replies).await
     }
@@ -145,16 +145,14 @@ impl Client {
 /// An attachment that was asked for; given up if it is dropped.
 pub(super) struct PendingAttachment<'a> {
     client: &'a Client,
-    inbox: Arc<Inbox>,
-    pub(super) number: u32,
+    pub(super) inbox: Arc<Inbox>,
     is_done: bool,
 }
 
 impl<'a> PendingAttachment<'a> {
-    pub(super) fn new(client: &'a Client) -> Self {
-        let inbox = Arc::new(Inbox::default());
-        let number = client.handle.line.new_attachment(&inbox);
-        Self { client, inbox, number, is_done: false }
+    pub(super) fn new(client: &'a Client, name: &str, options: &AttachOptions) -> Self {
+        let inbox = client.handle.line.new_attachment(name, options);
+        Self { client, inbox, is_done: false }
     }
 
     /// Waits for `Attached`.
@@ -171,8 +169,9 @@ impl<'a> PendingAttachment<'a> {
         self.is_done = true;
         let handle = Arc::clone(&self.client.handle);
         let inbox = Arc::clone(&self.inbox);
-        let input = Input::new(Arc::clone(&handle), Arc::clone(&inbox), self.number);
-        Ok((input, Events::new(handle, inbox, self.number, attached)))
+        let input = Input::new(Arc::clone(&handle), Arc::clone(&inbox));
+        let number = inbox.number;
+        Ok((input, Events::new(handle, inbox, number, attached)))
     }
 }
 
@@ -180,10 +179,10 @@ impl Drop for PendingAttachment<'_> {
     fn drop(&mut self) {
         if !self.is_done {
             let line = &self.client.handle.line;
-            let detach = tautline_protocol::Detach { attachment: self.number };
+            let detach = tautline_protocol::Detach { attachment: self.inbox.number };
             // If it cannot be sent, the connection is ending anyway.
             line.tell(ControlMessage::Detach(detach)).ok();
-            line.forget_attachment(self.number);
+            line.forget_attachment(self.inbox.number);
         }
     }
 }

@@ -5,6 +5,7 @@ use tautline_protocol::{
     Refusal,
 };
 
+use super::reconnect::GiveUpReason;
 use crate::transport::ConnectError;
 
 /// Why there is no connection.
@@ -79,6 +80,9 @@ pub enum RequestError {
     /// The engine closed the connection, and said why.
     #[error("the daemon closed the connection: {}", .0.name())]
     Closed(CloseReason),
+    /// There is no connection, and none can be made again; nothing was sent.
+    #[error("the connection to the daemon was lost: {0}")]
+    GaveUp(GiveUpReason),
     /// The request is larger than any the wire can carry; nothing was sent.
     #[error("the request is larger than {} bytes", tautline_protocol::limits::BODY_MAX)]
     TooLarge,
@@ -104,11 +108,11 @@ pub enum SendError {
         /// Bytes of this call that were not.
         undelivered: u64,
     },
-    /// The connection was lost.
-    #[error(
-        "the connection was lost: {applied} applied, {unknown} unknown, {undelivered} not delivered"
-    )]
+    /// The session was left, or the connection was lost and will not be made again.
+    #[error("{applied} applied, {unknown} unknown, {undelivered} not delivered: {}", lost(*reason))]
     Lost {
+        /// Why it is not made again, if that was tried.
+        reason: Option<GiveUpReason>,
         /// Bytes of this call known to be written.
         applied: u64,
         /// Bytes of this call that were sent, and may or may not be written.
@@ -116,6 +120,11 @@ pub enum SendError {
         /// Bytes of this call that were never sent.
         undelivered: u64,
     },
+}
+
+fn lost(reason: Option<GiveUpReason>) -> String {
+    let lost = "the connection to the daemon was lost";
+    reason.map_or_else(|| lost.into(), |reason| format!("{lost}: {reason}"))
 }
 
 /// Why no more events come.
@@ -131,12 +140,18 @@ pub enum RecvError {
     /// The engine broke the protocol.
     #[error("the daemon broke the protocol: {0}")]
     Protocol(DecodeError),
+    /// The connection was lost, and cannot be made again.
+    #[error("the connection to the daemon was lost: {0}")]
+    GaveUp(GiveUpReason),
 }
 
 /// Why a line ended, for everyone who waits on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum LineEnd {
+    /// We ended it.
+    Left,
     Lost,
+    GaveUp(GiveUpReason),
     Closed(CloseReason),
     Protocol(DecodeError),
 }
@@ -145,7 +160,8 @@ impl From<LineEnd> for RequestError {
     fn from(end: LineEnd) -> Self {
         match end {
             LineEnd::Closed(reason) => Self::Closed(reason),
-            LineEnd::Lost | LineEnd::Protocol(_) => Self::Lost,
+            LineEnd::Left | LineEnd::Lost | LineEnd::Protocol(_) => Self::Lost,
+            LineEnd::GaveUp(reason) => Self::GaveUp(reason),
         }
     }
 }
@@ -153,7 +169,8 @@ impl From<LineEnd> for RequestError {
 impl From<LineEnd> for RecvError {
     fn from(end: LineEnd) -> Self {
         match end {
-            LineEnd::Lost => Self::Lost,
+            LineEnd::Left | LineEnd::Lost => Self::Lost,
+            LineEnd::GaveUp(reason) => Self::GaveUp(reason),
             LineEnd::Closed(reason) => Self::Closed(reason),
             LineEnd::Protocol(error) => Self::Protocol(error),
         }

@@ -5,22 +5,21 @@
 //! allocated, and credits bound the output in them. What was read and what is used up are told
 //! apart: [`Credit`] is the one place that decides when the engine hears of the latter.
 
-use std::sync::{Arc, Weak};
-
-use parking_lot::Mutex;
-use tautline_protocol::{
-    AdjustCause, ArchivedEngineMessage, ArchivedOutput, Consumed, ControlMessage, Delivery,
-    DetachReason, ExitKind, OutputFlags, SizePolicy, WindowSize,
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
 };
-use tokio::sync::Notify;
+
+use tautline_protocol::{
+    AdjustCause, CloseReason, Consumed, ControlMessage, Delivery, DetachReason, SizePolicy,
+    WindowSize,
+};
 
 use super::{
-    attach::Granted,
-    connection_task::Handle,
-    error::{LineEnd, RecvError},
-    input::InputState,
+    attach::Granted, batch::Batch, error::RecvError, inbox::Inbox, line::Handle,
+    reconnect::GiveUpReason,
 };
-use crate::state::Exit;
+use crate::state::{Exit, SenderEnd};
 
 /// Something that happened in a session. Lent: it borrows the buffer until the next call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,12 +78,54 @@ pub enum Event<'a> {
         /// Why.
         reason: DetachReason,
     },
+    /// The connection was lost and is being made again. What is typed is kept meanwhile, as far as
+    /// the input window goes.
+    Disconnected {
+        /// What the engine said about it, if anything.
+        reason: Option<CloseReason>,
+    },
+    /// The next attempt is waited for.
+    Reconnecting {
+        /// Which attempt since the last progress, from 1.
+        attempt: u32,
+        /// How long from now.
+        next_in: Duration,
+    },
+    /// The connection is back, and everything goes on where it was.
+    Resumed {
+        /// Bytes of output that left the log meanwhile; a [`Gap`](Self::Gap) tells which.
+        gap: u64,
+        /// Bytes of input that were sent again because the engine did not have them.
+        replayed_input: u64,
+        /// Another child runs than before; how the one before ended is not known here.
+        is_new_child: bool,
+    },
+    /// Bytes that were typed are given up: they are not, and will not be, sent again. This is told
+    /// whether or not somebody waits in [`Input::send`](super::Input::send), which fails too.
+    Undelivered {
+        /// Why.
+        reason: SenderEnd,
+        /// How many of them, from the front, were sent and may have been written. The rest was not.
+        unknown: u64,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// The attachment is lost for good; an error follows, and nothing after it. What was typed and
+    /// not delivered was told before.
+    GaveUp {
+        /// Why.
+        reason: GiveUpReason,
+        /// Bytes of input that were sent and may have been written.
+        unknown: u64,
+        /// Bytes of input that were not written.
+        undelivered: u64,
+    },
 }
 
 /// The events of one attachment, in order.
 ///
 /// An event counts as consumed when [`next`](Self::next) is called again or this is dropped; that
-/// is what gives the engine credit to send more.
+/// is what gives the engine credit to send more, and where output goes on after a lost connection.
 #[derive(Debug)]
 pub struct Events {
     reader: EventReader,
@@ -112,37 +153,18 @@ pub(crate) struct EventReader {
 #[derive(Debug)]
 pub(crate) struct Credit {
     handle: Weak<Handle>,
+    inbox: Arc<Inbox>,
     number: u32,
     window: u32,
     consumed: u64,
     told: u64,
 }
 
-/// What came and was not asked for yet.
-#[derive(Debug, Default)]
-pub(super) struct Inbox {
-    state: Mutex<InboxState>,
-    came: Notify,
-    pub(super) input: InputState,
-}
-
-#[derive(Debug, Default)]
-struct InboxState {
-    batch: Batch,
-    end: Option<LineEnd>,
-}
-
-/// Items, and the bytes they point into.
-#[derive(Debug, Default)]
-struct Batch {
-    items: Vec<Item>,
-    bytes: Vec<u8>,
-}
-
 /// An event that was read; its bytes are where `start` and `len` say until the next is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Item {
     Output { offset: u64, start: usize, len: usize, is_replay: bool },
+    Undelivered { reason: SenderEnd, unknown: u64, start: usize, len: usize },
     Other(Event<'static>),
 }
 
@@ -153,7 +175,7 @@ impl Item {
         match *self {
             Self::Output { offset, len, .. } => Some(offset + len as u64),
             Self::Other(Event::Gap { to, .. }) => Some(to),
-            Self::Other(_) => None,
+            Self::Undelivered { .. } | Self::Other(_) => None,
         }
     }
 }
@@ -167,6 +189,7 @@ impl Events {
     ) -> Self {
         let credit = Credit {
             handle: Arc::downgrade(&handle),
+            inbox: Arc::clone(&inbox),
             number,
             window: attached.window,
             consumed: attached.output_offset,
@@ -196,7 +219,7 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// If the connection ended. What came before is delivered first.
+    /// If the connection ended and is not made again. What came before is delivered first.
     ///
     /// # Cancel safety
     ///
@@ -212,6 +235,9 @@ impl Events {
             Item::Output { offset, start, len, is_replay } => {
                 Event::Output { offset, bytes: self.reader.bytes(start, len), is_replay }
             }
+            Item::Undelivered { reason, unknown, start, len } => {
+                Event::Undelivered { reason, unknown, bytes: self.reader.bytes(start, len) }
+            }
         }))
     }
 }
@@ -224,7 +250,7 @@ impl EventReader {
         }
         while self.at == self.batch.items.len() {
             if !self.refill()? {
-                self.inbox.came.notified().await;
+                self.inbox.came().await;
             }
         }
         let item = self.batch.items[self.at];
@@ -245,13 +271,8 @@ impl EventReader {
 
     /// Takes what came; returns whether there was anything.
     fn refill(&mut self) -> Result<bool, RecvError> {
-        self.batch.items.clear();
-        self.batch.bytes.clear();
         self.at = 0;
-        let mut state = self.inbox.state.lock();
-        std::mem::swap(&mut self.batch, &mut state.batch);
-        let end = state.end;
-        drop(state);
+        let end = self.inbox.swap(&mut self.batch);
         match end {
             Some(end) if self.batch.items.is_empty() => Err(end.into()),
             _ => Ok(!self.batch.items.is_empty()),
@@ -268,7 +289,7 @@ impl Drop for EventReader {
         }
         self.handle.line.forget_attachment(self.number);
         // Nobody hears any more how far input came.
-        self.inbox.input.handle_left();
+        self.inbox.handle_left();
     }
 }
 
@@ -280,94 +301,15 @@ impl Credit {
     /// Output before `end` is used up: a quarter of the window of such is told to the engine.
     pub(crate) fn handle_consumed(&mut self, end: u64) {
         self.consumed = end;
+        self.inbox.handle_consumed(end);
         if end - self.told < u64::from(self.window / 4).max(1) {
             return;
         }
         self.told = end;
         if let Some(handle) = self.handle.upgrade() {
             let consumed = Consumed { attachment: self.number, offset: end };
-            // If it cannot be sent, the connection is ending anyway.
+            // If it cannot be sent, the next attachment begins there.
             handle.line.tell(ControlMessage::Consumed(consumed)).ok();
         }
     }
-}
-
-impl Inbox {
-    /// Takes a message of the attachment; returns whether it was one for the inbox.
-    pub(super) fn handle(&self, message: &ArchivedEngineMessage<'static>) -> bool {
-        if let ArchivedEngineMessage::Output(output) = message {
-            self.handle_output(output.get());
-            return true;
-        }
-        if self.input.handle(message) {
-            return true;
-        }
-        let Some(event) = event_of(message) else { return false };
-        self.state.lock().batch.items.push(Item::Other(event));
-        self.came.notify_one();
-        true
-    }
-
-    pub(super) fn handle_end(&self, end: LineEnd) {
-        self.input.handle_end();
-        self.state.lock().end = Some(end);
-        self.came.notify_one();
-    }
-
-    fn handle_output(&self, output: &ArchivedOutput<'static>) {
-        self.input.handle_applied(output.input_applied.to_native());
-        let mut state = self.state.lock();
-        let batch = &mut state.batch;
-        let (start, len) = (batch.bytes.len(), output.bytes.len());
-        batch.bytes.extend_from_slice(&output.bytes);
-        batch.items.push(Item::Output {
-            offset: output.offset.to_native(),
-            start,
-            len,
-            is_replay: output.flags.to_native() & OutputFlags::REPLAY != 0,
-        });
-        drop(state);
-        self.came.notify_one();
-    }
-}
-
-/// The event a message stands for; the message was checked when it came in.
-fn event_of(message: &ArchivedEngineMessage<'static>) -> Option<Event<'static>> {
-    Some(match message {
-        ArchivedEngineMessage::Gap(gap) => {
-            let gap = gap.get();
-            Event::Gap { from: gap.from.to_native(), to: gap.to.to_native() }
-        }
-        ArchivedEngineMessage::Exited(exited) => {
-            let exited = exited.get();
-            let kind = ExitKind::from_wire(exited.kind).unwrap_or(ExitKind::Lost);
-            let exit = Exit { kind, value: exited.value.to_native() };
-            Event::Exited { exit, offset: exited.offset.to_native() }
-        }
-        ArchivedEngineMessage::Started(started) => {
-            let started = started.get();
-            Event::Started {
-                epoch: started.epoch.to_native(),
-                pid: started.pid.to_native(),
-                offset: started.offset.to_native(),
-            }
-        }
-        ArchivedEngineMessage::Resized(resized) => {
-            let resized = resized.get();
-            let policy = SizePolicy::from_wire(resized.size_policy)?;
-            Event::Resized { size: WindowSize::from(&resized.size), policy }
-        }
-        ArchivedEngineMessage::Adjusted(adjusted) => {
-            let adjusted = adjusted.get();
-            Event::Adjusted {
-                cause: AdjustCause::from_wire(adjusted.cause)?,
-                delivery: Delivery::from_wire(adjusted.delivery)?,
-                flags: adjusted.flags.to_native(),
-            }
-        }
-        ArchivedEngineMessage::Detached(detached) => {
-            Event::Detached { reason: DetachReason::from_wire(detached.get().reason)? }
-        }
-        _ => return None,
-    })
 }

@@ -4,53 +4,52 @@ use std::{pin::pin, sync::Arc};
 
 use parking_lot::Mutex;
 use tautline_protocol::{
-    ArchivedAttached, ArchivedEngineMessage, ControlMessage, Detach, Input as InputMessage,
-    InputFlags, Resize, SessionState, WindowSize, limits::INPUT_MAX,
+    ControlMessage, Detach, ErrorCode, Input as InputMessage, InputFlags, Resize, WindowSize,
 };
 use tokio::sync::Notify;
 
 use super::{
-    connection_task::Handle,
     error::{EngineError, SendError},
-    events::Inbox,
+    inbox::Inbox,
+    line::{Handle, Line},
+    reconnect::GiveUpReason,
 };
+use crate::state::{CallId, CallOutcome, InputSender, Leftover, SenderEnd, SenderMarks};
 
-/// The typing half of an attachment. Clones type into the same session, frame by frame.
+/// The typing half of an attachment. Clones type into the same session, call by call.
 #[derive(Clone, Debug)]
 pub struct Input {
     handle: Arc<Handle>,
     inbox: Arc<Inbox>,
-    number: u32,
 }
 
 /// How far the input of one attachment came.
 #[derive(Debug, Default)]
 pub(super) struct InputState {
-    marks: Mutex<Marks>,
+    typing: Mutex<Typing>,
     /// Something moved: bytes were written, or there is no use waiting any more.
     moved: Notify,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Marks {
-    /// The offset of the next byte to send.
-    next: u64,
-    applied: u64,
-    window: u64,
-    turn: u16,
+#[derive(Debug, Default)]
+struct Typing {
+    sender: InputSender,
+    /// What the engine said when it refused input last.
     refused: Option<EngineError>,
-    is_ended: bool,
-    is_lost: bool,
+    /// Why the attachment is not made again.
+    given_up: Option<GiveUpReason>,
 }
 
 impl Input {
-    pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, number: u32) -> Self {
-        Self { handle, inbox, number }
+    pub(super) const fn new(handle: Arc<Handle>, inbox: Arc<Inbox>) -> Self {
+        Self { handle, inbox }
     }
 
     /// Types `bytes`, in as many frames as it takes; resolves when all were written to the PTY.
     ///
-    /// Written does not mean read by the child.
+    /// Written does not mean read by the child. Bytes of several calls are not mixed: one that
+    /// finds another under way waits. A connection that is lost meanwhile and made again goes
+    /// unnoticed here.
     ///
     /// # Errors
     ///
@@ -62,38 +61,45 @@ impl Input {
     /// sent, and is written. Nothing behind it is.
     pub async fn send(&self, bytes: &[u8]) -> Result<(), SendError> {
         let input = &self.inbox.input;
-        let mut call = Call { begin: None, sent: 0, total: bytes.len() };
+        let (call, mut taken) = {
+            let mut typing = input.typing.lock();
+            let call = Call { input, id: typing.sender.begin_call(bytes.len()) };
+            // In one go: a call that the window takes whole keeps nobody waiting.
+            let taken = typing.push(call.id, bytes, &self.handle.line, self.inbox.number);
+            (call, taken)
+        };
         loop {
             let mut moved = pin!(input.moved.notified());
             moved.as_mut().enable();
-            while let Some(frame) = self.send_some(&bytes[call.sent..], true) {
-                call.begin.get_or_insert((frame.offset, frame.turn));
-                call.sent += frame.count;
-            }
-            if let Some(outcome) = call.outcome(&input.marks.lock()) {
+            let outcome = {
+                let mut typing = input.typing.lock();
+                let rest = &bytes[taken..];
+                taken += typing.push(call.id, rest, &self.handle.line, self.inbox.number);
+                typing.outcome(call.id)
+            };
+            if let Some(outcome) = outcome {
                 return outcome;
             }
             moved.await;
         }
     }
 
-    /// Types what the window takes right now, and returns how much that was; 0 if it is full. Never
-    /// waits, for loops that draw.
+    /// Types what the window takes right now, and returns how much that was; 0 if it is full, or a
+    /// [`send`](Self::send) is under way. Never waits, for loops that draw.
+    ///
+    /// What becomes of these bytes is told by events only.
     ///
     /// # Errors
     ///
-    /// If nothing will ever be taken again.
+    /// If nothing will be taken: for good, or until another child was started.
     pub fn try_send(&self, bytes: &[u8]) -> Result<usize, SendError> {
-        let mut call = Call { begin: None, sent: 0, total: bytes.len() };
-        while let Some(frame) = self.send_some(&bytes[call.sent..], false) {
-            call.sent += frame.count;
+        let mut typing = self.inbox.input.typing.lock();
+        let taken = typing.sender.push(bytes);
+        typing.send(&self.handle.line, self.inbox.number);
+        match typing.sender.stopped().filter(|_| taken == 0) {
+            Some(end) => Err(typing.error(end, 0, 0, bytes.len() as u64)),
+            None => Ok(taken),
         }
-        if call.sent == 0
-            && let Some(Err(error)) = call.outcome(&self.inbox.input.marks.lock())
-        {
-            return Err(error);
-        }
-        Ok(call.sent)
     }
 
     /// Resolves when [`try_send`](Self::try_send) has something to say: that it takes bytes, or
@@ -103,181 +109,162 @@ impl Input {
         loop {
             let mut moved = pin!(input.moved.notified());
             moved.as_mut().enable();
-            if input.marks.lock().has_news() {
-                return;
+            {
+                let typing = input.typing.lock();
+                if typing.sender.has_room() || typing.sender.stopped().is_some() {
+                    return;
+                }
             }
             moved.await;
         }
     }
 
-    /// Bytes that were sent and are not known to be written to the PTY.
+    /// Bytes that were typed and are not known to be written to the PTY.
     pub fn unwritten(&self) -> u64 {
-        let marks = self.inbox.input.marks.lock();
-        marks.next.saturating_sub(marks.applied)
+        self.inbox.input.typing.lock().sender.unwritten()
     }
 
-    /// Tells the window's size.
+    /// Tells the window's size. While there is no connection, it is told when there is one again.
     pub fn resize(&self, size: WindowSize) {
+        self.inbox.set_size(size);
         let name = b"".into();
-        let resize = Resize { attachment: self.number, size_policy: 0, size, name };
-        // If it cannot be sent, the connection is ending anyway.
+        let resize = Resize { attachment: self.inbox.number, size_policy: 0, size, name };
+        // If it cannot be sent, it is told with the next attachment.
         self.handle.line.tell(ControlMessage::Resize(resize)).ok();
     }
 
     /// Leaves the session; the events then end with `Detached`.
     pub fn detach(&self) {
-        let detach = Detach { attachment: self.number };
-        // If it cannot be sent, the connection is ending anyway.
-        self.handle.line.tell(ControlMessage::Detach(detach)).ok();
-    }
-
-    /// Sends one frame's worth; `None` if nothing is left, the window is full, or nothing will ever
-    /// be taken.
-    fn send_some(&self, bytes: &[u8], is_last_acked: bool) -> Option<SentFrame> {
-        let mut marks = self.inbox.input.marks.lock();
-        let room = usize::try_from(marks.room()).unwrap_or(INPUT_MAX);
-        let count = bytes.len().min(INPUT_MAX).min(room);
-        if count == 0 || marks.is_final() {
-            return None;
+        let detach = Detach { attachment: self.inbox.number };
+        if self.handle.line.tell(ControlMessage::Detach(detach)).is_err() {
+            self.inbox.handle_detached_away();
         }
-        let is_last = count == bytes.len();
-        let input = InputMessage {
-            attachment: self.number,
-            flags: if is_last && is_last_acked { InputFlags::ACK_NOW as u16 } else { 0 },
-            turn: marks.turn,
-            offset: marks.next,
-            bytes: (&bytes[..count]).into(),
-        };
-        // Under the lock: the order of offsets is the order on the wire.
-        if self.handle.line.tell(ControlMessage::Input(input)).is_err() {
-            marks.is_lost = true;
-            return None;
-        }
-        let frame = SentFrame { offset: marks.next, turn: marks.turn, count };
-        marks.next += count as u64;
-        Some(frame)
     }
 }
 
-/// One frame of input that went out.
-struct SentFrame {
-    offset: u64,
-    turn: u16,
-    count: usize,
+/// A call that is under way; forgotten when its future is dropped.
+struct Call<'a> {
+    input: &'a InputState,
+    id: CallId,
 }
 
-/// How far one call came.
-struct Call {
-    /// Where its first byte went: offset and turn.
-    begin: Option<(u64, u16)>,
-    sent: usize,
-    total: usize,
-}
-
-impl Call {
-    /// What became of it; `None` while there is something to wait for.
-    fn outcome(&self, marks: &Marks) -> Option<Result<(), SendError>> {
-        let (begin, turn) = self.begin.unwrap_or((marks.next, marks.turn));
-        // Once another child runs, the marks count its input and tell nothing about ours.
-        let is_other_child = marks.turn != turn;
-        let (sent, total) = (self.sent as u64, self.total as u64);
-        let applied =
-            if is_other_child { 0 } else { marks.applied.saturating_sub(begin).min(sent) };
-        if applied == total {
-            return Some(Ok(()));
-        }
-        if let Some(info) = &marks.refused {
-            return Some(Err(SendError::Refused { info: info.clone(), applied }));
-        }
-        if marks.is_lost {
-            let (unknown, undelivered) = (sent - applied, total - sent);
-            return Some(Err(SendError::Lost { applied, unknown, undelivered }));
-        }
-        if marks.is_ended || is_other_child {
-            return Some(Err(SendError::Ended { applied, undelivered: total - applied }));
-        }
-        None
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.input.typing.lock().sender.forget_call(self.id);
+        // Others may have waited for their turn.
+        self.input.moved.notify_waiters();
     }
 }
 
-impl Marks {
-    const fn room(&self) -> u64 {
-        (self.applied + self.window).saturating_sub(self.next)
+impl Typing {
+    /// Takes what there is room for of a call's bytes, and sends it; tells how many those are.
+    fn push(&mut self, call: CallId, bytes: &[u8], line: &Line, attachment: u32) -> usize {
+        let taken = self.sender.push_call(call, bytes);
+        self.send(line, attachment);
+        taken
     }
 
-    /// Whether this child will take nothing any more.
-    const fn is_final(&self) -> bool {
-        self.is_ended || self.is_lost || self.refused.is_some()
+    /// Sends what there is to send.
+    fn send(&mut self, line: &Line, attachment: u32) {
+        while let Some(frame) = self.sender.next_frame() {
+            let input = InputMessage {
+                attachment,
+                flags: if frame.is_ack_wanted { InputFlags::ACK_NOW as u16 } else { 0 },
+                turn: frame.turn,
+                offset: frame.offset,
+                bytes: self.sender.bytes(&frame).into(),
+            };
+            // Under the lock: the order of offsets is the order on the wire.
+            if line.tell_input(ControlMessage::Input(input)).is_err() {
+                // The connection is ending; what is kept is sent on the next.
+                return self.sender.handle_lost();
+            }
+        }
     }
 
-    const fn has_news(&self) -> bool {
-        self.room() > 0 || self.is_final()
+    fn outcome(&mut self, call: CallId) -> Option<Result<(), SendError>> {
+        Some(match self.sender.take_outcome(call)? {
+            CallOutcome::Written => Ok(()),
+            CallOutcome::Stopped { end, applied, unknown, undelivered } => {
+                Err(self.error(end, applied, unknown, undelivered))
+            }
+        })
+    }
+
+    fn error(&self, end: SenderEnd, applied: u64, unknown: u64, undelivered: u64) -> SendError {
+        match (end, &self.refused) {
+            (SenderEnd::Refused, Some(info)) => SendError::Refused { info: info.clone(), applied },
+            (SenderEnd::ChildEnded, _) if unknown == 0 => SendError::Ended { applied, undelivered },
+            _ => SendError::Lost { reason: self.given_up, applied, unknown, undelivered },
+        }
     }
 }
 
 impl InputState {
-    /// The engine granted a window, and told where to go on.
-    fn handle_attached(&self, attached: &ArchivedAttached) {
-        let mut marks = self.marks.lock();
-        marks.next = attached.input_accepted.to_native();
-        marks.applied = attached.input_applied.to_native();
-        marks.window = attached.input_window.to_native().into();
-        let state = SessionState::from_wire(attached.state);
-        marks.is_ended = matches!(state, Some(SessionState::Exited | SessionState::Waiting));
+    /// The engine attached us; tells how much is sent again, and what never will be.
+    pub(super) fn handle_attached(&self, marks: &SenderMarks) -> (u64, Option<Leftover>) {
+        self.change(|typing| typing.sender.handle_attached(marks))
     }
 
-    pub(super) fn handle_applied(&self, applied: u64) {
-        let mut marks = self.marks.lock();
-        if applied > marks.applied {
-            marks.applied = applied;
-            drop(marks);
+    /// Sends what may be sent now.
+    pub(super) fn send(&self, line: &Line, attachment: u32) {
+        self.typing.lock().send(line, attachment);
+    }
+
+    /// Returns whether that is news.
+    pub(super) fn handle_applied(&self, applied: u64) -> bool {
+        let is_news = self.typing.lock().sender.handle_applied(applied);
+        if is_news {
             self.moved.notify_waiters();
         }
+        is_news
     }
 
-    /// The events were dropped: what is not known to be written by now never will be.
-    pub(super) fn handle_left(&self) {
-        let mut marks = self.marks.lock();
-        marks.is_lost |= !marks.is_ended;
-        drop(marks);
-        self.moved.notify_waiters();
+    pub(super) fn handle_lost(&self) {
+        self.typing.lock().sender.handle_lost();
     }
 
-    pub(super) fn handle_end(&self) {
-        self.marks.lock().is_lost = true;
-        self.moved.notify_waiters();
+    pub(super) fn handle_exited(&self) -> Option<Leftover> {
+        self.change(|typing| typing.sender.handle_exited())
     }
 
-    /// Takes what concerns input; returns whether that was all the message is about.
-    pub(super) fn handle(&self, message: &ArchivedEngineMessage<'static>) -> bool {
-        match message {
-            ArchivedEngineMessage::InputApplied(applied) => {
-                self.handle_applied(applied.get().applied.to_native());
-                return true;
+    pub(super) fn handle_started(&self) -> Option<Leftover> {
+        self.change(|typing| typing.sender.handle_started())
+    }
+
+    pub(super) fn handle_marks_lost(&self, end: SenderEnd) -> Option<Leftover> {
+        self.change(|typing| typing.sender.handle_marks_lost(end))
+    }
+
+    pub(super) fn handle_over(&self, end: SenderEnd) -> Option<Leftover> {
+        self.change(|typing| typing.sender.handle_over(end))
+    }
+
+    /// The attachment is lost for good.
+    pub(super) fn handle_given_up(&self, reason: Option<GiveUpReason>) -> Option<Leftover> {
+        self.change(|typing| {
+            typing.given_up = reason;
+            typing.sender.handle_over(SenderEnd::Lost)
+        })
+    }
+
+    /// The engine refused input: some of it, or all there will ever be.
+    pub(super) fn handle_refused(&self, info: EngineError) -> Option<Leftover> {
+        self.change(|typing| {
+            let (code, accepted) = (info.code, info.value);
+            typing.refused = Some(info);
+            match code {
+                ErrorCode::LineTooLong => typing.sender.handle_refused(accepted),
+                // The end of the child is told too, and how far input came by then.
+                ErrorCode::SessionExited => None,
+                _ => typing.sender.handle_over(SenderEnd::Refused),
             }
-            ArchivedEngineMessage::Error(error) => {
-                let mut marks = self.marks.lock();
-                if marks.window == 0 {
-                    // Not attached yet: it answers the request to attach.
-                    return false;
-                }
-                marks.refused = Some(EngineError::from(error.get()));
-            }
-            ArchivedEngineMessage::Attached(attached) => {
-                self.handle_attached(attached.get());
-                return false;
-            }
-            ArchivedEngineMessage::Exited(_) | ArchivedEngineMessage::Detached(_) => {
-                self.marks.lock().is_ended = true;
-            }
-            ArchivedEngineMessage::Started(_) => {
-                let mut marks = self.marks.lock();
-                let turn = marks.turn.wrapping_add(1);
-                *marks = Marks { window: marks.window, turn, ..Marks::default() };
-            }
-            _ => return false,
-        }
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Typing) -> T) -> T {
+        let changed = change(&mut self.typing.lock());
         self.moved.notify_waiters();
-        matches!(message, ArchivedEngineMessage::Error(_))
+        changed
     }
 }

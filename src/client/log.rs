@@ -72,7 +72,7 @@ impl Client {
             return Ok(text);
         }
         let logs = Logs { flags: 0, tail_lines, from, name: name.into() };
-        let mut replies = self.ask(ControlMessage::Logs(logs))?;
+        let mut replies = self.ask(ControlMessage::Logs(logs)).await?;
         loop {
             let frame = self.reply(&mut replies).await?;
             match frame.frame().engine() {

@@ -5,13 +5,19 @@
 //! out. Output is copied once, into a buffer its attachment owns, and lent from there.
 
 mod attach;
+mod batch;
+mod connecting;
 mod connection_task;
 mod error;
 mod events;
+mod inbox;
 mod input;
+mod line;
 mod log;
 mod outgoing;
+mod reconnect;
 mod requests;
+mod routing;
 mod screen;
 mod session_types;
 mod stats;
@@ -19,33 +25,36 @@ mod stream;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use tautline_protocol::{ClientHello, EngineHello, Purpose, Rights};
+use tautline_protocol::{EngineHello, Purpose, Rights};
 
 pub use attach::{AttachOptions, Granted};
 pub use error::{ConnectFailure, EngineError, RecvError, RequestError, SendError};
 pub use events::{Event, Events};
 pub use input::Input;
 pub use log::{LogPiece, LogRange, LogText};
+pub use reconnect::{GiveUpReason, ReconnectPolicy};
 pub use screen::{ScreenCursor, ScreenOptions, SessionScreen};
 pub use session_types::{PongTimes, SessionStatus, SpawnRequest, SpawnedSession};
 pub use stats::{EngineStats, StatsOptions};
 
 pub(crate) use events::{Credit, EventReader, Item};
 
-use connection_task::{Handle, Line};
-use stream::ClientStream;
+use line::Handle;
+use reconnect::Target;
 
-use crate::{
-    trace::{FrameTrace, Side, Tap},
-    transport::{MemoryConnector, UnixTransportStream},
-};
+use crate::{trace::FrameTrace, transport::MemoryConnector};
 
-/// A connection to an engine. Clones share it; it ends when the last one and all attachments are
-/// dropped, or with [`close`](Self::close).
+/// A line to an engine. Clones share it; it ends when the last one and all attachments are dropped,
+/// or with [`close`](Self::close).
+///
+/// A connection that is lost is made again, unless [`ClientConfig::reconnect`] says otherwise, and
+/// attachments go on where they were; their events tell of it. A request that waited for its answer
+/// then fails with [`RequestError::Lost`]: nobody knows whether it was done. One that is made
+/// meanwhile waits.
 #[derive(Clone, Debug)]
 pub struct Client {
     handle: Arc<Handle>,
-    hello: EngineHello,
+    transport: &'static str,
 }
 
 /// How a client behaves.
@@ -56,8 +65,16 @@ pub struct ClientConfig {
     pub purpose: Purpose,
     /// [`Rights`] asked for. Default: all.
     pub rights: u32,
-    /// The client's id: the same over its connections. Default: random.
+    /// The client's id: the same over its connections. Default: random. All zero makes a client
+    /// that cannot come back to what it had.
     pub client_id: [u8; 16],
+    /// How a lost connection is made again; `None` for not at all. Default: see
+    /// [`ReconnectPolicy`].
+    pub reconnect: Option<ReconnectPolicy>,
+    /// How often either side asks the other for a sign of life, for links that can die without an
+    /// end: forwarded sockets. One that is silent for three intervals is lost. Default: never,
+    /// which is right for a local socket.
+    pub heartbeat: Option<Duration>,
     /// How long the engine may take to answer the hello. Default 5 s.
     pub hello_timeout: Duration,
     /// Where every frame that is sent or received is recorded. Default: nowhere.
@@ -70,6 +87,8 @@ impl Default for ClientConfig {
             purpose: Purpose::Client,
             rights: Rights::ALL,
             client_id: crate::sys::random_bytes(),
+            reconnect: Some(ReconnectPolicy::default()),
+            heartbeat: None,
             hello_timeout: Duration::from_secs(5),
             trace: None,
         }
@@ -83,7 +102,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// See [`ConnectFailure`]. Nothing is tried twice.
+    /// See [`ConnectFailure`]. The first connection is not tried twice.
     ///
     /// # Cancel safety
     ///
@@ -92,8 +111,7 @@ impl Client {
         path: impl AsRef<Path>,
         config: ClientConfig,
     ) -> Result<Self, ConnectFailure> {
-        let stream = UnixTransportStream::connect(path.as_ref())?;
-        Self::over(ClientStream::Unix(stream), config).await
+        Self::open(Target::Unix(path.as_ref().into()), config).await
     }
 
     /// Connects to an engine in this process.
@@ -109,31 +127,21 @@ impl Client {
         connector: &MemoryConnector,
         config: ClientConfig,
     ) -> Result<Self, ConnectFailure> {
-        let stream = connector.connect().await.map_err(|_| ConnectFailure::Lost)?;
-        Self::over(ClientStream::Memory(stream), config).await
+        Self::open(Target::Memory(connector.clone()), config).await
     }
 
-    /// What the engine answered: its limits, the rights it granted.
-    pub const fn hello(&self) -> EngineHello {
-        self.hello
+    /// What the engine answered when it was connected last: its limits, the rights it granted.
+    pub fn hello(&self) -> EngineHello {
+        self.handle.line.hello()
     }
 
     /// How the connection is made: `unix_socket` or `in_process`.
-    pub fn transport_name(&self) -> &'static str {
-        self.handle.line.stream.transport_name()
+    pub const fn transport_name(&self) -> &'static str {
+        self.transport
     }
 
-    async fn over(stream: ClientStream, config: ClientConfig) -> Result<Self, ConnectFailure> {
-        let hello = ClientHello {
-            purpose: config.purpose.to_wire(),
-            rights: config.rights,
-            client_id: config.client_id,
-            ..ClientHello::default()
-        };
-        let opening = Line::open(stream, &hello, Tap::new(config.trace.as_ref(), Side::Client));
-        let (handle, hello) = tokio::time::timeout(config.hello_timeout, opening)
-            .await
-            .map_err(|_| ConnectFailure::Timeout)??;
-        Ok(Self { handle, hello })
+    async fn open(target: Target, config: ClientConfig) -> Result<Self, ConnectFailure> {
+        let transport = target.transport_name();
+        Ok(Self { handle: connecting::open(target, config).await?, transport })
     }
 }

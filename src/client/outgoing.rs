@@ -1,6 +1,12 @@
 //! The way out of a client: written at once if the socket takes it, else in order behind the rest.
+//!
+//! It outlives connections. While there is none, nothing is taken: what is to be sent again is kept
+//! by whoever wants that.
 
-use std::io::{self, IoSlice};
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use tautline_protocol::{
@@ -14,20 +20,26 @@ use crate::{trace::Tap, transport::Stream};
 
 /// Bytes that the socket did not take yet. Bounded: input by its windows, requests by
 /// [`QUEUE_MAX`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Outgoing {
     queue: Mutex<Queue>,
     /// Something was queued: the connection's task waits until the socket takes it.
     pub(super) queued: Notify,
-    /// Where frames of either direction are recorded.
-    pub(super) tap: Tap,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
+    wire: Option<Wire>,
     bytes: Vec<u8>,
     sent: usize,
-    is_broken: bool,
+}
+
+/// The connection there is.
+#[derive(Debug)]
+struct Wire {
+    stream: Arc<ClientStream>,
+    /// Where its frames are recorded.
+    tap: Tap,
 }
 
 /// Most bytes of requests that may wait for an engine that does not read; more are refused.
@@ -36,27 +48,32 @@ const QUEUE_MAX: usize = 4 * BODY_MAX;
 /// Why nothing was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unsent {
-    /// The connection is gone.
+    /// There is no connection.
     Broken,
     /// Larger than anything the wire carries, or the engine does not read.
     TooLarge,
 }
 
 impl Outgoing {
-    pub(super) fn new(tap: Tap) -> Self {
-        Self { queue: Mutex::default(), queued: Notify::new(), tap }
+    /// There is a connection.
+    pub(super) fn connect(&self, stream: Arc<ClientStream>, tap: Tap) {
+        let mut queue = self.queue.lock();
+        queue.clear();
+        queue.wire = Some(Wire { stream, tap });
+    }
+
+    /// The connection is gone, and what was queued for it.
+    pub(super) fn break_off(&self) {
+        let mut queue = self.queue.lock();
+        queue.clear();
+        queue.wire = None;
     }
 
     /// Sends one message, in as many frames as it needs.
-    pub(super) fn send(
-        &self,
-        stream: &ClientStream,
-        id: u64,
-        message: impl Vocabulary,
-    ) -> Result<(), Unsent> {
+    pub(super) fn send(&self, id: u64, message: impl Vocabulary) -> Result<(), Unsent> {
         let mut frame = [0; FRAME_MAX];
         match encode(&mut frame, id, message) {
-            Ok(size) => self.send_bytes(stream, &frame[..size]),
+            Ok(size) => self.send_bytes(&frame[..size], QUEUE_MAX),
             Err(EncodeError::NeedsParts { .. }) => {
                 let mut parts = PartWriter::new(id, message).map_err(|_| Unsent::TooLarge)?;
                 // All at once: another message's parts must not come in between.
@@ -64,30 +81,43 @@ impl Outgoing {
                 while let Some(size) = parts.next_frame(&mut frame).map_err(|_| Unsent::TooLarge)? {
                     frames.extend_from_slice(&frame[..size]);
                 }
-                self.send_bytes(stream, &frames)
+                self.send_bytes(&frames, QUEUE_MAX)
             }
             Err(_) => Err(Unsent::TooLarge),
         }
     }
 
-    /// Sends whole frames.
-    pub(super) fn send_bytes(&self, stream: &ClientStream, bytes: &[u8]) -> Result<(), Unsent> {
+    /// Sends one frame of input, which a window bounds already.
+    pub(super) fn send_input(&self, message: impl Vocabulary) -> Result<(), Unsent> {
+        let mut frame = [0; FRAME_MAX];
+        let size = encode(&mut frame, 0, message).map_err(|_| Unsent::TooLarge)?;
+        self.send_bytes(&frame[..size], usize::MAX)
+    }
+
+    /// Sends the hello.
+    pub(super) fn send_hello(&self, hello: &[u8]) -> Result<(), Unsent> {
+        self.send_bytes(hello, QUEUE_MAX)
+    }
+
+    /// Sends whole frames, unless more than `most` bytes are queued.
+    fn send_bytes(&self, bytes: &[u8], most: usize) -> Result<(), Unsent> {
         let mut queue = self.queue.lock();
-        if queue.is_broken {
-            return Err(Unsent::Broken);
-        }
-        if queue.len() > QUEUE_MAX {
+        let queued = queue.len();
+        let Some(wire) = &queue.wire else { return Err(Unsent::Broken) };
+        if queued > most {
             return Err(Unsent::TooLarge);
         }
         // Before they can be answered, and in the order of the wire: so here, under the lock.
-        self.tap.sent(bytes);
+        wire.tap.sent(bytes);
         let mut written = 0;
-        if queue.len() == 0 {
-            written = match stream.try_write(&[IoSlice::new(bytes)]) {
+        if queued == 0 {
+            written = match wire.stream.try_write(&[IoSlice::new(bytes)]) {
                 Ok(written) => written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => {
-                    queue.is_broken = true;
+                    // Whoever reads this connection takes in what came before its end.
+                    queue.wire = None;
+                    self.queued.notify_one();
                     return Err(Unsent::Broken);
                 }
             };
@@ -99,32 +129,43 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Writes what was queued, as much as fits; returns whether anything is left.
-    pub(super) fn flush(&self, stream: &ClientStream) -> io::Result<bool> {
+    /// Writes what was queued, as much as fits.
+    pub(super) fn flush(&self) -> Flushed {
         let mut queue = self.queue.lock();
-        while queue.len() > 0 {
-            match stream.try_write(&[IoSlice::new(&queue.bytes[queue.sent..])]) {
-                Ok(written) => queue.sent += written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                Err(error) => {
-                    queue.is_broken = true;
-                    return Err(error);
+        let Queue { wire: Some(wire), bytes, sent } = &mut *queue else { return Flushed::Broken };
+        while *sent < bytes.len() {
+            match wire.stream.try_write(&[IoSlice::new(&bytes[*sent..])]) {
+                Ok(written) => *sent += written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
+                Err(_) => {
+                    queue.wire = None;
+                    return Flushed::Broken;
                 }
             }
         }
-        queue.bytes.clear();
-        queue.sent = 0;
-        Ok(false)
+        queue.clear();
+        Flushed::Empty
     }
+}
 
-    /// The connection is gone.
-    pub(super) fn break_off(&self) {
-        self.queue.lock().is_broken = true;
-    }
+/// What became of a write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flushed {
+    /// Nothing is left.
+    Empty,
+    /// The engine does not read as fast.
+    Blocked,
+    /// Nothing can be written any more.
+    Broken,
 }
 
 impl Queue {
     const fn len(&self) -> usize {
         self.bytes.len() - self.sent
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
     }
 }

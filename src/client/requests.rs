@@ -17,8 +17,8 @@ use super::{
     AttachOptions, Client, EngineError, Events, Input, PongTimes, RequestError, SessionStatus,
     SpawnRequest, SpawnedSession,
     attach::PendingAttachment,
-    connection_task::{Line, RequestFailed},
     error::LineEnd,
+    line::{Line, RequestFailed},
     session_types::{env_list, list},
 };
 
@@ -29,7 +29,7 @@ impl Client {
     ///
     /// `NameTaken`, `ProgramNotFound` and others; nothing is left behind then.
     pub async fn spawn(&self, request: &SpawnRequest) -> Result<SpawnedSession, RequestError> {
-        let (id, mut replies) = self.send_spawn(request, AttachTerms::default())?;
+        let (id, mut replies) = self.send_spawn(request, AttachTerms::default()).await?;
         let spawned = self.spawned(&mut replies).await;
         // `Spawned` ends this request: without an attachment nothing follows it.
         self.line().forget_request(id);
@@ -46,9 +46,15 @@ impl Client {
         request: &SpawnRequest,
         options: &AttachOptions,
     ) -> Result<(SpawnedSession, Input, Events), RequestError> {
-        let pending = PendingAttachment::new(self);
-        let (_, mut replies) = self.send_spawn(request, options.terms(pending.number))?;
+        let mut options = options.clone();
+        if options.size.is_unset() {
+            options.size = request.size;
+        }
+        let pending = PendingAttachment::new(self, &request.name, &options);
+        let terms = options.terms(pending.inbox.number);
+        let (_, mut replies) = self.send_spawn(request, terms).await?;
         let spawned = self.spawned(&mut replies).await?;
+        pending.inbox.set_name(&spawned.name);
         let (input, events) = pending.finish(&mut replies).await?;
         Ok((spawned, input, events))
     }
@@ -59,7 +65,7 @@ impl Client {
     ///
     /// If there is no answer.
     pub async fn sessions(&self) -> Result<Vec<String>, RequestError> {
-        let mut replies = self.ask(ControlMessage::List(List { flags: 0 }))?;
+        let mut replies = self.ask(ControlMessage::List(List { flags: 0 })).await?;
         let frame = self.reply(&mut replies).await?;
         match frame.frame().engine() {
             Ok(ArchivedEngineMessage::Sessions(sessions)) => {
@@ -77,7 +83,8 @@ impl Client {
     /// `NoSuchSession` if there is none of that name.
     pub async fn status(&self, name: Option<&str>) -> Result<Vec<SessionStatus>, RequestError> {
         let name = name.unwrap_or_default().into();
-        let mut replies = self.ask(ControlMessage::Status(StatusRequest { flags: 0, name }))?;
+        let mut replies =
+            self.ask(ControlMessage::Status(StatusRequest { flags: 0, name })).await?;
         let mut found = Vec::new();
         loop {
             let frame = self.reply(&mut replies).await?;
@@ -101,7 +108,7 @@ impl Client {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let sent_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
         let ping = Ping { token: sent_ns, sent_ns, bytes: payload.into() };
-        let mut replies = self.ask(ControlMessage::Ping(ping))?;
+        let mut replies = self.ask(ControlMessage::Ping(ping)).await?;
         let frame = self.reply(&mut replies).await?;
         let round_trip = begun.elapsed();
         match frame.frame().engine() {
@@ -241,11 +248,11 @@ impl Client {
         &self.handle.line
     }
 
-    pub(super) fn ask(
+    pub(super) async fn ask(
         &self,
         message: ControlMessage<'_>,
     ) -> Result<mpsc::Receiver<OwnedFrame>, RequestError> {
-        let (_, replies) = self.line().request(message).map_err(unsent)?;
+        let (_, replies) = self.line().request(message).await.map_err(unsent)?;
         Ok(replies)
     }
 
@@ -257,7 +264,7 @@ impl Client {
     }
 
     pub(super) async fn done(&self, message: ControlMessage<'_>) -> Result<u64, RequestError> {
-        let mut replies = self.ask(message)?;
+        let mut replies = self.ask(message).await?;
         let frame = self.reply(&mut replies).await?;
         match frame.frame().engine() {
             Ok(ArchivedEngineMessage::Done(done)) => Ok(done.get().value.to_native()),
@@ -265,7 +272,7 @@ impl Client {
         }
     }
 
-    fn send_spawn(
+    async fn send_spawn(
         &self,
         request: &SpawnRequest,
         terms: AttachTerms,
@@ -283,7 +290,7 @@ impl Client {
             env: env.as_slice().into(),
             cwd: request.cwd.as_os_str().as_bytes().into(),
         };
-        self.line().request(ControlMessage::Spawn(spawn)).map_err(unsent)
+        self.line().request(ControlMessage::Spawn(spawn)).await.map_err(unsent)
     }
 
     async fn spawned(

@@ -70,7 +70,7 @@ impl Client {
         let flags = if options.is_styled { ScreenFlags::STYLED } else { 0 };
         let history_lines = options.history_lines;
         let request = ScreenRequest { flags, history_lines, name: name.into() };
-        let mut replies = self.ask(ControlMessage::Screen(request))?;
+        let mut replies = self.ask(ControlMessage::Screen(request)).await?;
         let frame = self.reply(&mut replies).await?;
         match frame.frame().engine() {
             Ok(ArchivedEngineMessage::Screen(screen)) => Ok(SessionScreen::from(screen.get())),

@@ -57,7 +57,7 @@ impl Client {
         ];
         let flags = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum();
         let name = options.session.as_deref().unwrap_or_default().into();
-        let mut replies = self.ask(ControlMessage::Stats(StatsRequest { flags, name }))?;
+        let mut replies = self.ask(ControlMessage::Stats(StatsRequest { flags, name })).await?;
         let mut stats = EngineStats {
             interval: Duration::ZERO,
             counters: Vec::new(),

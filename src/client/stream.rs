@@ -14,15 +14,6 @@ pub(super) enum ClientStream {
     Memory(MemoryStream),
 }
 
-impl ClientStream {
-    pub(super) const fn transport_name(&self) -> &'static str {
-        match self {
-            Self::Unix(_) => "unix_socket",
-            Self::Memory(_) => "in_process",
-        }
-    }
-}
-
 impl Stream for ClientStream {
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {

@@ -47,12 +47,12 @@ fn a_command_is_seen_from_its_hello_to_its_last_answer() {
     let mode = fs::metadata(trace_file(&lab)).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
     let seen = frames(&lab, &[]);
-    assert_eq!(kinds(&seen), ["ClientHello", "EngineHello", "Spawn", "Spawned"]);
+    assert_eq!(kinds(&seen), ["ClientHello", "EngineHello", "Spawn", "Spawned", "Disconnect"]);
     assert!(seen.iter().all(|frame| frame["side"] == "client"), "its daemon is not traced");
     assert_eq!(seen[2]["fields"]["name"], "a");
     traced_ok(&lab, &["status", "a"]);
-    let last = &frames(&lab, &[])[6..];
-    assert_eq!(kinds(last), ["Status", "Status", "Done"]);
+    let last = &frames(&lab, &[])[7..];
+    assert_eq!(kinds(last), ["Status", "Status", "Done", "Disconnect"]);
     let text = shown(&lab, &["--kind", "done"]);
     assert!(text.starts_with("from 20") && text.contains(" <- Done "), "{text}");
     assert_eq!(text.lines().count(), 2, "{text}");
@@ -109,7 +109,7 @@ fn many_commands_append_to_one_trace() {
     assert!(seen.iter().all(|frame| frame["record"] == "frame" && frame["error"].is_null()));
     for pid in pids {
         let own = seen.iter().filter(|frame| frame["pid"] == pid).collect::<Vec<_>>();
-        assert_eq!(own.len(), 402, "two hellos, 200 pings and their pongs");
+        assert_eq!(own.len(), 403, "two hellos, 200 pings and their pongs, a last word");
     }
 }
 
@@ -133,7 +133,12 @@ fn a_daemon_records_its_own_side() {
     assert_eq!(of("ClientHello").len(), of("EngineHello").len());
     let lengths = of("Output").into_iter().map(|it| it["fields"]["bytes_len"].as_u64().unwrap());
     assert_eq!(lengths.sum::<u64>(), 100_000, "each byte that was sent is in the trace once");
-    assert_eq!(of("Goodbye").len(), 1);
+    // Whoever says its last word is answered, if it still listens.
+    let reasons = of("Goodbye").into_iter().map(|it| it["fields"]["reason"].clone());
+    assert_eq!(
+        reasons.filter(|reason| reason != "Requested").collect::<Vec<_>>(),
+        ["ShuttingDown"]
+    );
 }
 
 #[test]

@@ -7,12 +7,15 @@ use std::{
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::super::{
-    commands::session_json::show_exit,
-    context::{Context, write_output},
-    failure::{Failure, Outcome, exit_code},
-    terminal::TerminalModes,
-    text::signal_name::show_signal,
+use super::{
+    super::{
+        commands::session_json::show_exit,
+        context::{Context, write_output},
+        failure::{Failure, Outcome, exit_code},
+        terminal::TerminalModes,
+        text::signal_name::show_signal,
+    },
+    Stage,
 };
 use crate::{
     Event, Events, Input,
@@ -47,7 +50,7 @@ impl Leave {
         context: &Context,
         name: &str,
         is_mid_line: bool,
-        unwritten: u64,
+        (unknown, undelivered): (u64, u64),
     ) -> Outcome {
         let break_line = || {
             if is_mid_line && !context.is_quiet {
@@ -62,8 +65,9 @@ impl Leave {
         match self {
             Self::Left => {
                 say(format!("[detached from {name}]"));
-                if unwritten > 0 {
-                    context.note(&format!("[{unwritten} bytes typed last may not have arrived]"));
+                if unknown + undelivered > 0 {
+                    let count = unknown + undelivered;
+                    context.note(&format!("[{count} bytes typed last may not have arrived]"));
                 }
                 Ok(exit_code::SUCCESS)
             }
@@ -78,8 +82,9 @@ impl Leave {
             }
             Self::Exited(exit) => {
                 say(format!("[{name} {}]", show_exit(exit)));
-                if unwritten > 0 {
-                    context.note(&format!("[{unwritten} bytes typed last came too late]"));
+                if unknown + undelivered > 0 {
+                    let count = unknown + undelivered;
+                    context.note(&format!("[{count} bytes typed last came too late]"));
                 }
                 Ok(exit_status(exit))
             }
@@ -94,6 +99,12 @@ impl Leave {
             }
             Self::Failed(failure) => {
                 break_line();
+                if undelivered > 0 {
+                    context.note(&format!("[{undelivered} bytes typed last were not delivered]"));
+                }
+                if unknown > 0 {
+                    context.note(&format!("[{unknown} bytes typed last may have arrived or not]"));
+                }
                 Err(failure)
             }
         }
@@ -120,12 +131,14 @@ pub(crate) fn give_back(output: &[u8]) -> Result<(), Failure> {
 }
 
 /// Leaves in order: what was typed before is taken in.
-pub(super) async fn detach(input: &Input, events: &mut Events) {
+pub(super) async fn detach(input: &Input, events: &mut Events, stage: &Stage) {
     input.detach();
     let told = async {
         while let Ok(Some(event)) = events.next().await {
-            if matches!(event, Event::Detached { .. }) {
-                return;
+            match event {
+                Event::Undelivered { unknown, bytes, .. } => stage.note_given_up(unknown, bytes),
+                Event::Detached { .. } => return,
+                _ => {}
             }
         }
     };

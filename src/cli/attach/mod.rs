@@ -5,6 +5,7 @@
 
 mod gap;
 mod leaving;
+mod outage;
 mod output;
 mod replay;
 mod typing;
@@ -92,6 +93,33 @@ struct Stage {
     waiting: Cell<usize>,
     /// Output that was never shown.
     gaps: RefCell<Gaps>,
+    /// Bytes that were typed and given up: what may have arrived of them, and what did not.
+    given_up: Cell<(u64, u64)>,
+}
+
+impl Stage {
+    /// Bytes were typed and given up, the first `unknown` of which may have arrived.
+    fn note_given_up(&self, unknown: u64, bytes: &[u8]) {
+        let (known, undelivered) = self.given_up.get();
+        let count = bytes.len() as u64 - unknown;
+        self.given_up.set((known + unknown, undelivered + count));
+    }
+}
+
+/// What output is shown with.
+struct Show<'a> {
+    client: &'a Client,
+    name: &'a str,
+    tty: &'a Tty,
+    stage: &'a Stage,
+    input: &'a Input,
+}
+
+impl Show<'_> {
+    /// Bytes that were typed and wait.
+    fn held(&self) -> u64 {
+        self.stage.waiting.get() as u64 + self.input.unwritten()
+    }
 }
 
 /// An attachment that is not shown yet.
@@ -134,25 +162,27 @@ impl Attached {
             *stage.filter.borrow_mut() = Some(ReplyFilter::new());
         }
         let typist = (!how.is_read_only).then_some(&input);
+        let show = Show { client: &client, name: &name, tty: &tty, stage: &stage, input: &input };
         let raw = RawMode::begin(&tty).map_err(|error| failed(&error))?;
         tty.show(KEEP_TITLE).await.map_err(|error| failed(&error))?;
         let leave = tokio::select! {
             biased;
             leave = signals.wait() => leave,
             leave = typing::run(&tty, typist, how.keys, &stage) => leave,
-            leave = output::run(&client, &name, &mut events, &tty, replay, &stage) => leave,
+            leave = output::run(&show, &mut events, replay) => leave,
             leave = window::run(&tty, typist, &raw, window, &stage, has_size) => leave,
         };
         if matches!(leave, Leave::Left | Leave::Signal(_) | Leave::TerminalGone) {
-            leaving::detach(&input, &mut events).await;
+            leaving::detach(&input, &mut events, &stage).await;
         }
         let is_mid_line = tty.is_mid_line();
         drop(raw);
         if let (Leave::Exited(exit), true) = (&leave, how.is_silent) {
             return Ok(exit_status(*exit));
         }
-        let unwritten = stage.waiting.get() as u64 + input.unwritten();
-        let outcome = leave.conclude(context, &name, is_mid_line, unwritten);
+        let (unknown, undelivered) = stage.given_up.get();
+        let unwritten = stage.waiting.get() as u64 + input.unwritten() + undelivered;
+        let outcome = leave.conclude(context, &name, is_mid_line, (unknown, unwritten));
         let missing = stage.gaps.borrow().total();
         if missing > 0 {
             context.note(&format!("[{missing} bytes of output were not shown: too slow for them]"));

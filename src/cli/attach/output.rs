@@ -4,12 +4,13 @@ use std::{ops::Range, time::Instant};
 
 use super::{
     super::{commands::session_json::show_exit, failure::Failure, terminal::Tty},
-    Leave, Stage,
+    Leave, Show, Stage,
+    outage::{self, Outage},
     replay::without_side_effects,
 };
 use crate::{
     Client, Event, Events,
-    protocol::{DetachReason, SessionState},
+    protocol::{CloseReason, DetachReason, SessionState},
     state::Exit,
 };
 
@@ -20,16 +21,9 @@ const EMPTY_SCREEN: &[u8] = b"\x1b[!p\x1b[H\x1b[2J";
 const QUESTION: &[u8] = b"\x1b[6n";
 
 /// Shows output until there is no more.
-pub(super) async fn run(
-    client: &Client,
-    name: &str,
-    events: &mut Events,
-    tty: &Tty,
-    replay: Option<Range<u64>>,
-    stage: &Stage,
-) -> Leave {
+pub(super) async fn run(show: &Show<'_>, events: &mut Events, replay: Option<Range<u64>>) -> Leave {
     let mut ended = match replay {
-        Some(range) => match paint_replay(events, tty, range, stage).await {
+        Some(range) => match paint_replay(events, show.tty, range, show.stage).await {
             Ok(End::None) => None,
             Ok(End::Exited(exit)) => Some(exit),
             Ok(End::Detached(reason)) => return Leave::Detached(reason),
@@ -39,15 +33,21 @@ pub(super) async fn run(
     };
     loop {
         if let Some(exit) = ended {
-            if !is_going_on(client, name).await {
+            if !is_going_on(show.client, show.name).await {
                 return Leave::Exited(exit);
             }
-            let note = format!("\r\n[{name} {}; it is started again]\r\n", show_exit(exit));
-            if tty.show(note.as_bytes()).await.is_err() {
+            let (unknown, undelivered) = show.stage.given_up.take();
+            let typed = match unknown + undelivered {
+                0 => String::new(),
+                count => format!("\r\n[{count} bytes typed last came too late]"),
+            };
+            let name = show.name;
+            let note = format!("\r\n[{name} {}; it is started again]{typed}\r\n", show_exit(exit));
+            if show.tty.show(note.as_bytes()).await.is_err() {
                 return Leave::TerminalGone;
             }
         }
-        match show_child(events, tty, stage, ended).await {
+        match show_child(show, events, ended).await {
             Ok(exit) => ended = Some(exit),
             Err(leave) => return leave,
         }
@@ -56,29 +56,47 @@ pub(super) async fn run(
 
 /// Shows what one child prints, until it ends; `last` is how the one before it did.
 async fn show_child(
+    show: &Show<'_>,
     events: &mut Events,
-    tty: &Tty,
-    stage: &Stage,
     last: Option<Exit>,
 ) -> Result<Exit, Leave> {
+    let (tty, stage) = (show.tty, show.stage);
+    let mut outage = Outage::default();
+    let mut shown_to = events.attached().output_offset;
     loop {
-        let event = match events.next().await {
+        let event = tokio::select! {
+            biased;
+            event = events.next() => event,
+            () = outage.tick() => {
+                outage.draw(tty, show.held()).await.map_err(|_| Leave::TerminalGone)?;
+                continue;
+            }
+        };
+        let event = match event {
             Ok(Some(event)) => event,
             Ok(None) => return Err(Leave::Failed(over())),
             Err(error) => return Err(Leave::Failed(error.into())),
         };
         match event {
-            Event::Output { bytes, .. } => {
-                stage.printed.notify_one();
-                let (missing, bytes) = stage.gaps.borrow_mut().take(bytes);
-                if let Some(missing) = missing {
-                    show_gap(tty, missing).await?;
-                    // What is missing cannot be shown; programs are made to draw what they show.
-                    stage.replayed.notify_one();
-                }
-                tty.show(bytes).await.map_err(|_| Leave::TerminalGone)?;
+            Event::Output { offset, bytes, .. } => {
+                shown_to = offset + bytes.len() as u64;
+                show_output(show, bytes).await?;
             }
-            Event::Gap { from, to } => stage.gaps.borrow_mut().handle_gap(to - from),
+            Event::Gap { from, to } => {
+                shown_to = to;
+                stage.gaps.borrow_mut().handle_gap(to - from);
+            }
+            Event::Undelivered { unknown, bytes, .. } => stage.note_given_up(unknown, bytes),
+            Event::Disconnected { reason: Some(CloseReason::ShuttingDown) } => {
+                return Err(Leave::Failed(Failure::shutting_down()));
+            }
+            Event::Disconnected { .. } => outage.handle_lost(Instant::now()),
+            Event::Reconnecting { attempt, next_in } => {
+                outage.handle_waiting(attempt, next_in, Instant::now());
+            }
+            Event::Resumed { .. } if outage.handle_back() => {
+                show_back(show, shown_to).await?;
+            }
             event => match end_of(&event) {
                 End::None => {}
                 End::Exited(exit) => return Ok(exit),
@@ -90,6 +108,28 @@ async fn show_child(
             },
         }
     }
+}
+
+async fn show_output(show: &Show<'_>, bytes: &[u8]) -> Result<(), Leave> {
+    let Show { tty, stage, .. } = show;
+    stage.printed.notify_one();
+    let (missing, bytes) = stage.gaps.borrow_mut().take(bytes);
+    if let Some(missing) = missing {
+        show_gap(tty, missing).await?;
+        // What is missing cannot be shown; programs are made to draw what they show.
+        stage.replayed.notify_one();
+    }
+    tty.show(bytes).await.map_err(|_| Leave::TerminalGone)
+}
+
+/// The connection is back: what told of its loss goes.
+async fn show_back(show: &Show<'_>, shown_to: u64) -> Result<(), Leave> {
+    let repainted = outage::repaint(show.client, show.name, show.tty, shown_to).await;
+    if !repainted.map_err(|_| Leave::TerminalGone)? {
+        // Programs are made to draw what was there.
+        show.stage.replayed.notify_one();
+    }
+    Ok(())
 }
 
 /// Says that output is missing, where it is.

@@ -282,8 +282,10 @@ impl Sent {
                 self.applied += applied;
                 self.undelivered += undelivered;
             }
-            SendError::Lost { applied, unknown, undelivered } => {
-                self.reason = Some("the connection to the daemon was lost".into());
+            SendError::Lost { reason, applied, unknown, undelivered } => {
+                let reason = reason.map(|reason| reason.to_string());
+                let lost = || "the connection to the daemon was lost".into();
+                self.reason = Some(reason.unwrap_or_else(lost));
                 self.applied += applied;
                 self.unknown += unknown;
                 self.undelivered += undelivered;

@@ -86,6 +86,15 @@ impl Tty {
     pub(crate) async fn show(&self, output: &[u8]) -> io::Result<()> {
         // Before the write: a part of it may be shown when this is given up.
         self.modes.borrow_mut().push(output);
+        self.paint(output).await
+    }
+
+    /// Shows what is ours and leaves the terminal as it was.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: any part of the bytes may have been shown.
+    pub(crate) async fn paint(&self, output: &[u8]) -> io::Result<()> {
         let mut rest = output;
         while !rest.is_empty() {
             let mut ready = self.writing.writable().await?;
