@@ -64,7 +64,7 @@ body! {
     Attach / ArchivedAttach {
         /// Terms of the attachment.
         terms: AttachTerms,
-        /// The epoch the client knows, or [`EPOCH_ANY`](crate::EPOCH_ANY).
+        /// The epoch the client comes back to, or [`EPOCH_ANY`](crate::EPOCH_ANY).
         epoch: u64,
         /// The client's window; 0x0 leaves the session's size alone.
         size: WindowSize,
