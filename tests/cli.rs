@@ -9,6 +9,8 @@ mod attaching;
 mod completing;
 #[path = "cli/configuring.rs"]
 mod configuring;
+#[path = "cli/cutting.rs"]
+mod cutting;
 #[path = "cli/daemon.rs"]
 mod daemon;
 #[path = "cli/following.rs"]
@@ -17,6 +19,8 @@ mod following;
 mod json_doc;
 #[path = "cli/lab.rs"]
 mod lab;
+#[path = "fixture/cutting_proxy.rs"]
+mod proxy;
 #[path = "cli/reading.rs"]
 mod reading;
 #[path = "cli/running.rs"]

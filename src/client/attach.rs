@@ -127,6 +127,14 @@ impl Client {
         name: &str,
         options: &AttachOptions,
     ) -> Result<(Input, Events), RequestError> {
+        self.again(|| self.ask_to_attach(name, options)).await
+    }
+
+    async fn ask_to_attach(
+        &self,
+        name: &str,
+        options: &AttachOptions,
+    ) -> Result<(Input, Events), RequestError> {
         let pending = PendingAttachment::new(self, name, options);
         let env = env_list(&options.env);
         let attach = Attach {

@@ -62,6 +62,10 @@ impl Client {
     ///
     /// Cancel safe: a dropped wait changes nothing.
     pub async fn logs(&self, name: &str, range: LogRange) -> Result<LogText, RequestError> {
+        self.again(|| self.ask_logs(name, range)).await
+    }
+
+    async fn ask_logs(&self, name: &str, range: LogRange) -> Result<LogText, RequestError> {
         let (tail_lines, from) = match range {
             LogRange::All => (0, 0),
             LogRange::TailLines(lines) => (lines, 0),

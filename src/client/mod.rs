@@ -48,9 +48,9 @@ use crate::{trace::FrameTrace, transport::MemoryConnector};
 /// or with [`close`](Self::close).
 ///
 /// A connection that is lost is made again, unless [`ClientConfig::reconnect`] says otherwise, and
-/// attachments go on where they were; their events tell of it. A request that waited for its answer
-/// then fails with [`RequestError::Lost`]: nobody knows whether it was done. One that is made
-/// meanwhile waits.
+/// attachments go on where they were; their events tell of it. Requests that change nothing, and
+/// attaching, are made again; another one that waited for its answer fails with
+/// [`RequestError::Lost`]: nobody knows whether it was done. One that is made meanwhile waits.
 #[derive(Clone, Debug)]
 pub struct Client {
     handle: Arc<Handle>,

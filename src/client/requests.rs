@@ -65,6 +65,10 @@ impl Client {
     ///
     /// If there is no answer.
     pub async fn sessions(&self) -> Result<Vec<String>, RequestError> {
+        self.again(|| self.ask_sessions()).await
+    }
+
+    async fn ask_sessions(&self) -> Result<Vec<String>, RequestError> {
         let mut replies = self.ask(ControlMessage::List(List { flags: 0 })).await?;
         let frame = self.reply(&mut replies).await?;
         match frame.frame().engine() {
@@ -82,6 +86,10 @@ impl Client {
     ///
     /// `NoSuchSession` if there is none of that name.
     pub async fn status(&self, name: Option<&str>) -> Result<Vec<SessionStatus>, RequestError> {
+        self.again(|| self.ask_status(name)).await
+    }
+
+    async fn ask_status(&self, name: Option<&str>) -> Result<Vec<SessionStatus>, RequestError> {
         let name = name.unwrap_or_default().into();
         let mut replies =
             self.ask(ControlMessage::Status(StatusRequest { flags: 0, name })).await?;
@@ -246,6 +254,20 @@ impl Client {
 
     pub(super) fn line(&self) -> &Line {
         &self.handle.line
+    }
+
+    /// Asks once more when the answer was lost with the connection, for what may be asked twice. On
+    /// a line that is not made again, it is asked once.
+    pub(super) async fn again<T, F>(&self, ask: impl Fn() -> F) -> Result<T, RequestError>
+    where
+        F: Future<Output = Result<T, RequestError>>,
+    {
+        loop {
+            match ask().await {
+                Err(RequestError::Lost) if self.line().end().is_none() => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     pub(super) async fn ask(

@@ -67,6 +67,14 @@ impl Client {
         name: &str,
         options: ScreenOptions,
     ) -> Result<SessionScreen, RequestError> {
+        self.again(|| self.ask_screen(name, options)).await
+    }
+
+    async fn ask_screen(
+        &self,
+        name: &str,
+        options: ScreenOptions,
+    ) -> Result<SessionScreen, RequestError> {
         let flags = if options.is_styled { ScreenFlags::STYLED } else { 0 };
         let history_lines = options.history_lines;
         let request = ScreenRequest { flags, history_lines, name: name.into() };

@@ -108,9 +108,14 @@ impl Lab {
 
     /// Kills the daemon started last, and does not wait until it is gone.
     pub(crate) fn kill_daemon(&self) {
+        self.signal_daemon(Signal::KILL);
+    }
+
+    /// Signals the daemon started last.
+    pub(crate) fn signal_daemon(&self, signal: Signal) {
         let daemon = *self.daemons().last().unwrap();
         assert!(self.is_ours(daemon), "it is still there");
-        kill_process(daemon, Signal::KILL).unwrap();
+        kill_process(daemon, signal).unwrap();
     }
 
     /// Whether the process is still a daemon of this lab, and no stranger with its number.

@@ -228,6 +228,9 @@ impl Inbox {
                 Some(SessionState::Exited | SessionState::Waiting)
             ),
         };
+        if self.input.handle_applied(marks.applied) {
+            self.progress.store(true, Ordering::Relaxed);
+        }
         let (replayed_input, leftover) = self.input.handle_attached(&marks);
         state.phase = Phase::Attached;
         state.naming = Naming::Known;
