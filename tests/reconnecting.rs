@@ -387,3 +387,22 @@ async fn requests_wait_for_the_line_and_one_that_was_cut_says_so() {
         Err(tautline::RequestError::Refused(info)) if info.code == ErrorCode::NoSuchSession
     ));
 }
+
+#[tokio::test]
+async fn a_line_that_died_without_an_end_is_noticed_by_its_silence() {
+    let server = TestServer::start();
+    let proxy = CuttingProxy::before(&server.socket, "cut", Cutting::never());
+    let mut config = eager();
+    config.heartbeat = Some(Duration::from_millis(300));
+    let client = Client::connect(&proxy.socket, config).await.unwrap();
+    assert_eq!(client.hello().heartbeat_ms, 300);
+    let (input, mut events) = attached_ready(&client, &raw_script("w", "exec cat")).await;
+    proxy.freeze();
+    let sending = tokio::spawn({
+        let input = input.clone();
+        async move { input.send(b"into the void").await }
+    });
+    while !matches!(within(events.next()).await, Ok(Some(Event::Disconnected { .. }))) {}
+    within(sending).await.unwrap().unwrap();
+    assert_eq!(read_until(&mut events, b"void").await, b"into the void");
+}
