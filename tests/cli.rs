@@ -33,3 +33,5 @@ mod sessions;
 mod tracing;
 #[path = "cli/typing.rs"]
 mod typing;
+#[path = "cli/waiting.rs"]
+mod waiting;

@@ -95,13 +95,7 @@ impl Listener {
     async fn listen(&mut self) -> Result<(), Failure> {
         let mut is_first = true;
         loop {
-            let options = AttachOptions {
-                delivery: Delivery::Log,
-                view: View::Offset,
-                output_from: self.source.from,
-                flags: AttachFlags::READ_ONLY,
-                ..AttachOptions::default()
-            };
+            let options = passive(Delivery::Log, self.source.from);
             let attached = self.client.attach(&self.source.name, &options).await;
             let mut events = match attached.map_err(Failure::from) {
                 Ok((_, events)) => events,
@@ -152,6 +146,18 @@ impl Listener {
     async fn tell(&self, heard: Heard) {
         // If nobody prints any more, this task is about to be dropped.
         self.heard.send((self.source.index, heard)).await.ok();
+    }
+}
+
+/// The terms of whoever only looks on, from this output offset: no window size, no input; with the
+/// deliveries log and none, nobody waits for them either.
+pub(crate) fn passive(delivery: Delivery, output_from: u64) -> AttachOptions {
+    AttachOptions {
+        delivery,
+        view: View::Offset,
+        output_from,
+        flags: AttachFlags::READ_ONLY,
+        ..AttachOptions::default()
     }
 }
 

@@ -18,6 +18,7 @@ mod keys;
 mod output_wait;
 mod panics;
 mod printer;
+mod session_wait;
 mod standard_input;
 mod terminal;
 mod text;

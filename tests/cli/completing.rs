@@ -51,6 +51,8 @@ fn bash_completes_commands_and_sessions() {
     assert_eq!(offered("taut attach "), ["build", "other"]);
     assert_eq!(offered("taut -q a -r b"), ["build"]);
     assert_eq!(offered("taut stop build o"), ["other"]);
+    assert_eq!(offered("taut wait o"), ["other"]);
+    assert_eq!(offered("taut wait other --id"), ["--idle"]);
     assert_eq!(offered("taut attach --delivery s"), ["screen"]);
     assert_eq!(offered("taut attach --read"), ["--read-only"]);
     assert_eq!(offered("taut completions z"), ["zsh"]);

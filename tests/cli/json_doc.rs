@@ -15,9 +15,10 @@ use crate::lab::{Done, Lab};
 type Shape = BTreeMap<String, BTreeSet<String>>;
 
 /// What cannot be provoked here: a path, and a type that is not seen there.
-const UNSEEN: [(&str, &str); 5] = [
+const UNSEEN: [(&str, &str); 6] = [
     // Somebody else would have to take the status away.
     (".[].exit.lost", "boolean"),
+    (".exit.lost", "boolean"),
     // Linux tells the directory of every process that runs.
     (".[].cwd", "null"),
     // The engine keeps no titles yet.
@@ -141,6 +142,19 @@ fn sessions_are_as_documented() {
     let sent = sent.concat();
     assert_documented("`send`", &sent);
     assert_documented("`detach`", &stdout(&lab, &["detach", "a"]));
+}
+
+#[test]
+fn waits_are_as_documented() {
+    let lab = Lab::new();
+    lab.ok(&["new", "a", "--", "sh", "-c", "echo ready; exec cat"]);
+    lab.ok(&["new", "b", "--", "false"]);
+    let matched = stdout(&lab, &["wait", "a", "--output", "ready"]);
+    let timed_out = stdout(&lab, &["wait", "a", "--output", "never", "--timeout", "0"]);
+    let by_code = stdout(&lab, &["wait", "b", "--exit"]);
+    lab.ok(&["kill", "a"]);
+    let by_signal = stdout(&lab, &["wait", "a", "--exit"]);
+    assert_documented("`wait`", &[matched, timed_out, by_code, by_signal].concat());
 }
 
 #[test]

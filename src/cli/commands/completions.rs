@@ -32,12 +32,13 @@ pub(crate) fn perform(arguments: &CompletionsArguments) -> Outcome {
 }
 
 /// Where a command takes the name of a session that is there: its argument.
-const SESSION_PLACES: [(&str, &str); 15] = [
+const SESSION_PLACES: [(&str, &str); 16] = [
     ("attach", "name"),
     ("send", "name"),
     ("status", "names"),
     ("screen", "name"),
     ("logs", "names"),
+    ("wait", "name"),
     ("detach", "name"),
     ("resize", "name"),
     ("signal", "name"),

@@ -26,6 +26,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod typed_items;
 pub(crate) mod version;
+pub(crate) mod wait;
 
 use std::future::Future;
 
@@ -74,6 +75,7 @@ async fn perform_as_client(context: &Context, command: Option<Command>) -> Outco
         Command::Status(arguments) => status::perform(context, arguments).await,
         Command::Screen(arguments) => screen::perform(context, arguments).await,
         Command::Logs(arguments) => logs::perform(context, arguments).await,
+        Command::Wait(arguments) => wait::perform(context, arguments).await,
         Command::Detach(arguments) => detach::perform(context, arguments).await,
         Command::Resize(arguments) => resize::perform(context, arguments).await,
         Command::Signal(arguments) => signal::perform(context, arguments).await,

@@ -131,6 +131,9 @@ pub(crate) async fn perform(context: &Context, arguments: SendArguments) -> Outc
         outcome = type_and_wait(&input, &mut sent, typing, enter, wait.as_mut()) => outcome?,
         limit = run_out(timeout) => End::TimedOut(limit),
     };
+    if let Some(wait) = &mut wait {
+        wait.report_gaps();
+    }
     let found = wait.and_then(|wait| wait.found);
     sent.conclude(context, end, is_waiting.then_some(found))
 }
@@ -183,16 +186,21 @@ async fn type_and_wait(
                     return Ok(End::Done);
                 }
             }
-            step = wait.step() => match step {
-                Ok(()) => {}
-                Err(failure) if wait.found.is_none() => return Ok(End::Ended(failure)),
-                // What is not sent by now will not be: that is told.
-                Err(_) if is_sent => return Ok(End::Done),
-                Err(_) => {
-                    sending.await?;
-                    return Ok(End::Done);
+            step = wait.step() => {
+                let end = match step {
+                    Ok(None) => continue,
+                    Ok(Some(over)) => over.failure("nothing matched"),
+                    Err(failure) => failure,
+                };
+                if wait.found.is_none() {
+                    return Ok(End::Ended(end));
                 }
-            },
+                // What is not sent by now will not be: that is told.
+                if !is_sent {
+                    sending.await?;
+                }
+                return Ok(End::Done);
+            }
         }
     }
     Ok(End::Done)

@@ -36,6 +36,8 @@ pub(crate) struct OutputMatcher {
 pub(crate) struct Found {
     /// The output offset of its first byte.
     pub(crate) offset: u64,
+    /// The output offset after its last byte; escape sequences may lie in between.
+    pub(crate) end: u64,
     /// The text, without escape sequences.
     pub(crate) text: Vec<u8>,
 }
@@ -81,9 +83,11 @@ impl OutputMatcher {
     /// Searches what came. It costs as much as the whole window, so it is done when nothing else
     /// waits to be taken in.
     pub(crate) fn search(&mut self) -> Option<Found> {
-        let found = self.pattern.find_at(&self.text, self.begin).map(|found| Found {
-            offset: offset_at(&self.runs, found.start()),
-            text: found.as_bytes().to_vec(),
+        let found = self.pattern.find_at(&self.text, self.begin).map(|found| {
+            let offset = offset_at(&self.runs, found.start());
+            // Behind its last byte, not before what comes next: a sequence may lie there.
+            let last = found.range().last().map(|last| offset_at(&self.runs, last) + 1);
+            Found { offset, end: last.unwrap_or(offset), text: found.as_bytes().to_vec() }
         });
         self.trim();
         self.searched = self.text.len();
@@ -131,13 +135,17 @@ mod tests {
     }
 
     fn found(pattern: &str, pieces: &[&[u8]]) -> Option<(u64, String)> {
+        found_whole(pattern, pieces)
+            .map(|found| (found.offset, String::from_utf8(found.text).unwrap()))
+    }
+
+    fn found_whole(pattern: &str, pieces: &[&[u8]]) -> Option<Found> {
         let mut matcher = matcher(pattern);
         let mut offset = 1000;
         pieces.iter().find_map(|piece| {
             matcher.push(offset, piece);
             offset += piece.len() as u64;
-            let found = matcher.search();
-            found.map(|found| (found.offset, String::from_utf8(found.text).unwrap()))
+            matcher.search()
         })
     }
 
@@ -151,6 +159,17 @@ mod tests {
         let bytes = output.iter().map(std::slice::from_ref).collect::<Vec<_>>();
         assert_eq!(found("(?m)passed$", &bytes), Some((1020, "passed".into())));
         assert_eq!(found("31|title|0;t", &[output]), None, "sequences are no text");
+    }
+
+    #[test]
+    fn a_match_ends_behind_its_last_byte() {
+        let output = b"a\x1b[1mb\x1b[mc\r\nd";
+        let end = |pattern| found_whole(pattern, &[output]).map(|found| (found.offset, found.end));
+        assert_eq!(end("ab"), Some((1000, 1006)));
+        assert_eq!(end("(?m)c$"), Some((1009, 1010)));
+        assert_eq!(end("c\nd"), Some((1009, 1013)));
+        assert_eq!(end("x*"), Some((1000, 1000)), "nothing, at the beginning");
+        assert_eq!(end("d*$"), Some((1012, 1013)));
     }
 
     #[test]
@@ -187,7 +206,7 @@ mod tests {
         matcher.push(offset, b"first\r\n");
         assert_eq!(matcher.search(), None);
         matcher.push(offset + 7, b"\x1b[mneedle\r\n");
-        let found = Found { offset: offset + 10, text: b"needle".to_vec() };
+        let found = Found { offset: offset + 10, end: offset + 16, text: b"needle".to_vec() };
         assert_eq!(matcher.search(), Some(found));
     }
 
@@ -199,7 +218,7 @@ mod tests {
         matcher.push(9, b"b");
         assert_eq!(matcher.search(), None);
         matcher.push(10, b"ab");
-        assert_eq!(matcher.search(), Some(Found { offset: 10, text: b"ab".to_vec() }));
+        assert_eq!(matcher.search(), Some(Found { offset: 10, end: 12, text: b"ab".to_vec() }));
     }
 
     #[test]
