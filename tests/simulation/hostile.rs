@@ -47,7 +47,7 @@ pub(crate) enum Crime {
     Deafness,
 }
 
-const CRIMES: [Crime; 18] = [
+pub(crate) const CRIMES: [Crime; 18] = [
     Crime::Silence,
     Crime::HalfHello,
     Crime::ForeignProtocol,
@@ -179,6 +179,7 @@ impl Hostile {
         }
         let Some(wire) = self.wire else {
             self.begin(wires, truth);
+            moment.census.count_crime(self.crime as usize);
             return true;
         };
         let is_read = self.crime != Crime::Deafness && self.read(wire, wires, moment);

@@ -6,9 +6,10 @@
 //! typed and printed, at every step.
 //!
 //! `TAUT_SIM_SEEDS=N` runs N seeds instead of 500, `TAUT_SIM_SEED=n` exactly one, and
-//! `TAUT_SIM_TRACE=1` prints its history.
+//! `TAUT_SIM_TRACE=1` prints its history. `TAUT_SIM_CENSUS=1` tells what happened how often.
 
 mod byte_queue;
+mod census;
 mod client;
 mod engine;
 mod hostile;
@@ -20,29 +21,65 @@ mod terminal;
 mod wire;
 mod world;
 
-use std::{ops::Range, time::Instant};
+use std::{
+    ops::Range,
+    panic::resume_unwind,
+    sync::atomic::{AtomicBool, Ordering},
+    thread::{self, available_parallelism},
+    time::Instant,
+};
+
+use census::Census;
 
 const SEEDS: u64 = 500;
+
+/// A history went wrong: no more are begun.
+static IS_BROKEN: AtomicBool = AtomicBool::new(false);
 
 #[test]
 fn every_history_keeps_every_promise() {
     let seeds = seeds();
     let count = seeds.end - seeds.start;
+    let threads = available_parallelism().map_or(1, |cores| cores.get() as u64).min(count);
     let begun = Instant::now();
-    for seed in seeds {
-        let _hint = Hint(seed);
-        world::run(seed);
-    }
+    let census = run_all(seeds, threads);
     let rate = count as f64 / begun.elapsed().as_secs_f64();
-    println!("{count} histories, {rate:.0} a second");
+    let rate_per_core = rate / threads as f64;
+    println!("{count} histories, {rate:.0} a second, {rate_per_core:.0} a second a core");
+    if std::env::var_os("TAUT_SIM_CENSUS").is_some() {
+        census.print();
+    }
 }
 
 #[test]
 fn the_same_seed_is_the_same_history() {
     for seed in 0..20 {
         let _hint = Hint(seed);
-        assert_eq!(world::run(seed), world::run(seed), "seed {seed}");
+        assert_eq!(world::run(seed).hash, world::run(seed).hash, "seed {seed}");
     }
+}
+
+/// Each of the threads takes every so manyth seed: long histories are spread evenly.
+fn run_all(seeds: Range<u64>, threads: u64) -> Census {
+    thread::scope(|scope| {
+        let shares = (0..threads).map(|first| seeds.clone().skip(first as usize));
+        let shares = shares.map(|share| share.step_by(threads as usize));
+        let running = shares.map(|share| scope.spawn(|| run_share(share))).collect::<Vec<_>>();
+        let mut census = Census::default();
+        for thread in running {
+            census.add(&thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        census
+    })
+}
+
+fn run_share(seeds: impl Iterator<Item = u64>) -> Census {
+    let mut census = Census::default();
+    for seed in seeds.take_while(|_| !IS_BROKEN.load(Ordering::Relaxed)) {
+        let _hint = Hint(seed);
+        census.add(&world::run(seed).census);
+    }
+    census
 }
 
 fn seeds() -> Range<u64> {
@@ -61,7 +98,8 @@ struct Hint(u64);
 
 impl Drop for Hint {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
+            IS_BROKEN.store(true, Ordering::Relaxed);
             eprintln!("\nTAUT_SIM_SEED={} cargo test --test simulation every_history\n", self.0);
         }
     }

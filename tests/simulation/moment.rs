@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use crate::random::Random;
+use crate::{
+    census::{Census, Event},
+    random::Random,
+};
 
 #[derive(Debug)]
 pub(crate) struct Moment {
@@ -10,6 +13,7 @@ pub(crate) struct Moment {
     pub(crate) random: Random,
     pub(crate) trace: Trace,
     pub(crate) frames: FrameEnds,
+    pub(crate) census: Census,
     /// Nothing moved lately: whoever can do something does it now.
     pub(crate) is_pressed: bool,
     pub(crate) rounds: u64,
@@ -23,6 +27,7 @@ impl Moment {
             random: Random::new(seed),
             trace: Trace::new(now),
             frames: FrameEnds::default(),
+            census: Census::default(),
             is_pressed: false,
             rounds: 0,
         }
@@ -31,6 +36,11 @@ impl Moment {
     /// Whether an actor has something else to do this time.
     pub(crate) fn may_idle(&mut self, percent: u64) -> bool {
         !self.is_pressed && self.random.chance(percent)
+    }
+
+    /// Something happened that a simulation is good for.
+    pub(crate) fn count(&mut self, event: Event) {
+        self.census.count(event);
     }
 
     /// Writes down what happened.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    census::Census,
     client::{Client, Truth},
     engine::{Engine, Hosted},
     hostile::Hostile,
@@ -32,6 +33,12 @@ struct World {
     is_quiet: bool,
 }
 
+/// What is left of a history.
+pub(crate) struct History {
+    pub(crate) hash: u64,
+    pub(crate) census: Census,
+}
+
 /// Who takes a step.
 #[derive(Clone, Copy, Debug)]
 enum Actor {
@@ -44,14 +51,14 @@ enum Actor {
     Child(usize),
 }
 
-/// Lives through the history of `seed`; returns its hash.
-pub(crate) fn run(seed: u64) -> u64 {
+/// Lives through the history of `seed`.
+pub(crate) fn run(seed: u64) -> History {
     let mut world = World::new(seed);
     while !(world.is_quiet && world.is_done()) {
         world.round();
     }
     world.check_end();
-    world.moment.trace.hash()
+    History { hash: world.moment.trace.hash(), census: world.moment.census }
 }
 
 impl World {

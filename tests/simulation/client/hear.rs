@@ -1,11 +1,12 @@
 //! What a client does about each message, and what it checks of it.
 
 use tautline::protocol::{
-    ArchivedEngineMessage, ArchivedErrorReply, ArchivedPong, CloseReason, ErrorCode, WindowSize,
+    AdjustCause, ArchivedEngineMessage, ArchivedErrorReply, ArchivedPong, CloseReason, ErrorCode,
+    WindowSize,
 };
 
 use super::{Library, Request, Seat, Truth};
-use crate::moment::Moment;
+use crate::{census::Event, moment::Moment};
 
 impl Library {
     pub(super) fn hear(
@@ -34,13 +35,18 @@ impl Library {
                 hear_applied(seat, applied.get().applied.to_native(), truth);
             }
             Message::Gap(gap) => {
+                moment.count(Event::Gap);
                 let seat = self.seat(id, gap.get().attachment.to_native());
                 let log = truth.hosted[seat.plan.session].session.log();
                 seat.output.hear_gap(gap.get(), log.start());
             }
             Message::Exited(exited) => {
                 let exited = exited.get();
-                self.seat(id, exited.attachment.to_native()).hear_exited(exited, truth);
+                let seat = self.seat(id, exited.attachment.to_native());
+                if exited.epoch.to_native() != seat.epoch {
+                    moment.count(Event::TurnsDropped);
+                }
+                seat.hear_exited(exited, truth);
             }
             Message::Started(started) => {
                 let started = started.get();
@@ -48,6 +54,9 @@ impl Library {
             }
             Message::Adjusted(adjusted) => {
                 let adjusted = adjusted.get();
+                if adjusted.cause == AdjustCause::Demoted.to_wire() {
+                    moment.count(Event::Demotion);
+                }
                 self.seat(id, adjusted.attachment.to_native()).hear_adjusted(adjusted, truth);
             }
             Message::Resized(resized) => {
@@ -60,7 +69,7 @@ impl Library {
             }
             Message::Pong(pong) => self.hear_pong(id, pong.get()),
             Message::Done(_) => self.hear_done(id),
-            Message::Error(error) => self.hear_error(id, error.get(), truth),
+            Message::Error(error) => self.hear_error(id, error.get(), truth, moment),
             other => panic!("client {}: did not ask for {other:?}", self.index),
         }
     }
@@ -86,7 +95,13 @@ impl Library {
         }
     }
 
-    fn hear_error(&mut self, id: u64, error: &ArchivedErrorReply<'_>, truth: Truth<'_>) {
+    fn hear_error(
+        &mut self,
+        id: u64,
+        error: &ArchivedErrorReply<'_>,
+        truth: Truth<'_>,
+        moment: &mut Moment,
+    ) {
         let code = ErrorCode::from_wire(error.code.to_native()).expect("the code is one of ours");
         let number = error.attachment.to_native();
         let seat = self.seats.iter_mut().find(|seat| seat.plan.number == number);
@@ -94,7 +109,10 @@ impl Library {
         // One-way frames have id 0.
         let request = self.requests.remove(&id);
         match (code, request) {
-            (ErrorCode::EpochChanged, Some(Request::Attach { .. })) => seat.hear_epoch_changed(),
+            (ErrorCode::EpochChanged, Some(Request::Attach { .. })) => {
+                moment.count(Event::EpochChanged);
+                seat.hear_epoch_changed();
+            }
             (ErrorCode::NoSuchSession, Some(Request::Attach { .. })) => {
                 seat.hear_no_session(truth);
             }

@@ -2,7 +2,7 @@
 
 use tautline::protocol::{ArchivedAttached, limits::INPUT_MAX};
 
-use crate::{moment::Moment, scenario::SeatPlan};
+use crate::{census::Event, moment::Moment, scenario::SeatPlan};
 
 /// Offsets count from `base` on the client's tape: where the epoch, or the ledger, began.
 #[derive(Debug, Default)]
@@ -96,6 +96,9 @@ impl InputSide {
         let end = target.saturating_sub(self.base).min(self.applied + self.window);
         let most = end.saturating_sub(self.next).min(INPUT_MAX as u64) as usize;
         if most == 0 {
+            if self.base + self.next < target {
+                moment.count(Event::FullWindow);
+            }
             return None;
         }
         let offset = self.next;

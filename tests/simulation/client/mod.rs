@@ -19,6 +19,7 @@ use tautline::{
 
 use crate::{
     byte_queue::ByteQueue,
+    census::Event,
     engine::Hosted,
     moment::Moment,
     scenario::{ClientPlan, SessionPlan, WirePlan},
@@ -191,6 +192,7 @@ impl Client {
         if may_cut && moment.random.chance(3) {
             library.plan.cuts -= 1;
             let wire = self.wire.take().expect("a link that talks has a wire");
+            moment.count(Event::Cut);
             moment.note("cut", [library.index as u64, wire as u64, 0]);
             wires.cut(wire, &mut moment.random);
             library.handle_lost();

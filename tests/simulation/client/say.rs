@@ -9,7 +9,9 @@ use tautline::protocol::{
 };
 
 use super::{Library, Request, Truth};
-use crate::{byte_queue::ByteQueue, engine, engine::Hosted, moment::Moment, tape::tape};
+use crate::{
+    byte_queue::ByteQueue, census::Event, engine, engine::Hosted, moment::Moment, tape::tape,
+};
 
 /// How long its user thinks before typing on, at most.
 const THOUGHT_MAX: Duration = Duration::from_millis(20);
@@ -87,7 +89,7 @@ impl Library {
         match moment.random.below(4) {
             0 if self.plan.pings > 0 => self.say_ping(out, moment),
             1 if self.plan.resizes > 0 => self.say_resize(out, at, moment),
-            2 if self.plan.detaches > 0 => self.say_detach(out, at),
+            2 if self.plan.detaches > 0 => self.say_detach(out, at, moment),
             3 if self.plan.adjusts > 0 => self.say_adjust(out, at, moment),
             _ => return false,
         }
@@ -127,7 +129,8 @@ impl Library {
         push(out, 0, ControlMessage::Input(input));
     }
 
-    fn say_detach(&mut self, out: &mut ByteQueue, at: usize) {
+    fn say_detach(&mut self, out: &mut ByteQueue, at: usize, moment: &mut Moment) {
+        moment.count(Event::Detach);
         self.plan.detaches -= 1;
         let id = self.next_id(Request::Detach);
         let attachment = self.seats[at].plan.number;

@@ -9,7 +9,7 @@ use tautline::{
 };
 
 use super::{Truth, input::InputSide, output::OutputSide};
-use crate::{engine, moment::Moment, scenario::SeatPlan};
+use crate::{census::Event, engine, moment::Moment, scenario::SeatPlan};
 
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -24,6 +24,8 @@ pub(crate) struct Seat {
     /// Epochs whose end this stream told.
     exits: Vec<u64>,
     has_seen_last_exit: bool,
+    /// What the next `Attached` means.
+    comes_back: Option<Event>,
     size: WindowSize,
     pub(crate) input: InputSide,
     pub(crate) output: OutputSide,
@@ -54,6 +56,7 @@ impl Seat {
             is_epoch_in_doubt: false,
             exits: Vec::new(),
             has_seen_last_exit: false,
+            comes_back: None,
             size: WindowSize::default(),
             input: InputSide::default(),
             output: OutputSide::new(client, &plan),
@@ -101,10 +104,14 @@ impl Seat {
 
     pub(crate) fn handle_leaving(&mut self) {
         self.phase = Phase::Leaving;
+        self.comes_back = Some(Event::Return);
     }
 
     pub(crate) fn handle_lost(&mut self) {
         let was_attached = self.phase == Phase::Attached;
+        if was_attached {
+            self.comes_back = Some(Event::Resume);
+        }
         if self.phase != Phase::Over {
             self.phase = Phase::Away;
         }
@@ -142,6 +149,9 @@ impl Seat {
         assert_eq!(self.phase, Phase::Asked, "client {}: attached unasked", self.client);
         self.phase = Phase::Attached;
         self.is_epoch_in_doubt = false;
+        if let Some(event) = self.comes_back.take() {
+            moment.count(event);
+        }
         self.size = WindowSize::from(&attached.size);
         self.output.hear_attached(&self.plan, attached, truth);
         let epoch = attached.epoch.to_native();

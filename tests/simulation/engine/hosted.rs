@@ -11,7 +11,7 @@ use tautline::{
     state::{AttachmentId, ClientId, LedgerId, Session},
 };
 
-use crate::{moment::Moment, scenario::SessionPlan, terminal::Terminal, wire::Flow};
+use crate::{census::Event, moment::Moment, scenario::SessionPlan, terminal::Terminal, wire::Flow};
 
 pub(crate) struct Hosted {
     pub(crate) index: usize,
@@ -155,6 +155,7 @@ impl Hosted {
             return false;
         }
         self.start(terminal, moment);
+        moment.count(Event::Restart);
         true
     }
 
@@ -177,11 +178,15 @@ impl Hosted {
         }
         if self.session.read_budget() == 0 {
             self.session.handle_reader_held(moment.now);
+            moment.count(Event::Hold);
             return false;
         }
         match terminal.read(self.session.log_spare(), moment) {
             Flow::Moved(count) => {
                 self.session.handle_output(count, moment.now);
+                if self.session.pid() == 0 {
+                    moment.count(Event::OutputAfterExit);
+                }
                 moment.note("output", [self.index as u64, count as u64, 0]);
             }
             Flow::Blocked => return false,
@@ -216,7 +221,10 @@ impl Hosted {
                             self.commands.pop_front();
                         }
                     }
-                    Flow::Blocked => return false,
+                    Flow::Blocked => {
+                        moment.count(Event::BlockedInput);
+                        return false;
+                    }
                     Flow::Ended => self.drop_commands(),
                 }
             }

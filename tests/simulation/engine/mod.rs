@@ -22,7 +22,9 @@ pub(crate) use hosted::{Hosted, generation};
 use peer::Peer;
 use reading::{Line, Passed};
 
-use crate::{moment::Moment, scenario::SessionPlan, terminal::Terminal, wire::Wires};
+use crate::{
+    census::Event, moment::Moment, scenario::SessionPlan, terminal::Terminal, wire::Wires,
+};
 
 /// Answered requests one connection may have pending.
 const REQUESTS_LIMIT: usize = 32;
@@ -208,6 +210,7 @@ impl Engine {
             let connection = &mut self.connections[older];
             let is_ready = connection.line.protocol.is_ready();
             if is_ready && connection.peer.client == client {
+                moment.count(Event::TakenOver);
                 self.orphan(older, moment);
                 self.close(older, CloseReason::TakenOver, moment);
                 wires.get(self.connections[older].peer.wire).up.end();

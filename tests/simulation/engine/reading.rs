@@ -14,6 +14,7 @@ use super::{
     requests::{self, Verdict},
 };
 use crate::{
+    census::Event,
     moment::Moment,
     wire::{Flow, Pipe},
 };
@@ -98,6 +99,7 @@ impl Line {
         loop {
             if !peer.outbox.has_room() {
                 self.paused_since = Some(moment.now);
+                moment.count(Event::Pause);
                 break;
             }
             let step = match self.receive.next_frame() {

@@ -15,7 +15,7 @@ use super::{
     outbox::Failure,
     peer::{Peer, Place},
 };
-use crate::moment::Moment;
+use crate::{census::Event, moment::Moment};
 
 /// Where a request stands after it was handled.
 #[derive(Clone, Copy, Debug)]
@@ -191,6 +191,7 @@ fn handle_input(
     let hosted = &mut hosted[place.session];
     let (turn, offset) = (input.turn.to_native(), input.offset.to_native());
     if hosted.session.is_input_stale(place.id, turn, offset) {
+        moment.count(Event::StaleInput);
         return Ok(Verdict::Open);
     }
     let is_live = hosted.session.is_live();
@@ -201,6 +202,7 @@ fn handle_input(
         (true, true) => None,
     };
     if let Some(code) = refusal {
+        moment.count(Event::RefusedInput);
         hosted.session.handle_input_refused(place.id);
         let marks = hosted.session.marks(client);
         let value = marks.map_or(0, |marks| marks.accepted());
@@ -216,12 +218,19 @@ fn handle_input(
     moment.note("input", [offset, bytes.len() as u64, hosted.index as u64]);
     match verdict {
         InputVerdict::Accept { skip } => {
+            if skip > 0 {
+                moment.count(Event::DuplicateInput);
+            }
             let end = offset + bytes.len() as u64;
             place.ack_wanted = if is_ack_wanted { end } else { place.ack_wanted };
             hosted.queue(PtyCommand::input(ledger, &bytes[skip..]));
             Ok(Verdict::Open)
         }
-        InputVerdict::Duplicate | InputVerdict::Stale => Ok(Verdict::Open),
+        InputVerdict::Duplicate => {
+            moment.count(Event::DuplicateInput);
+            Ok(Verdict::Open)
+        }
+        InputVerdict::Stale => Ok(Verdict::Open),
         InputVerdict::Gap => Err(Refused::Close(CloseReason::InputGap)),
         InputVerdict::BeyondWindow => Err(Refused::Close(CloseReason::InputWindow)),
     }

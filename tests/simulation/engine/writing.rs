@@ -14,6 +14,7 @@ use super::{
     peer::{Peer, Place},
 };
 use crate::{
+    census::Event,
     moment::Moment,
     wire::{Flow, Wire},
 };
@@ -111,6 +112,9 @@ impl Batch {
         let last = self.frames.last().expect("at least one byte was written");
         let at = peer.next;
         hosted.session.commit(peer.places[at].id, last.cursor);
+        if last.end > count {
+            moment.count(Event::PartialFrame);
+        }
         peer.outbox.push_bytes(&self.bytes[count..last.end.max(count)]);
         for Planned { send, .. } in self.frames {
             moment.note("send", [peer.wire as u64, at as u64, hosted.session.log().end()]);
