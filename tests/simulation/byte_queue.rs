@@ -1,6 +1,8 @@
 //! A queue of bytes that can be looked at as one slice.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
+
+use tautline::protocol::{Vocabulary, encode, limits::FRAME_MAX};
 
 #[derive(Default)]
 pub(crate) struct ByteQueue {
@@ -31,10 +33,20 @@ impl ByteQueue {
         self.bytes.extend_from_slice(bytes);
     }
 
+    pub(crate) fn push_frame(&mut self, id: u64, message: impl Vocabulary) {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let size = encode(scratch, id, message).expect("whatever is said fits a frame");
+            self.push(&scratch[..size]);
+        });
+    }
+
     pub(crate) fn pop(&mut self, count: usize) {
         self.start += count;
         assert!(self.start <= self.bytes.len(), "popped more than was queued");
-        if self.start > 4096 && self.start * 2 > self.bytes.len() {
+        if self.is_empty() {
+            self.bytes.clear();
+            self.start = 0;
+        } else if self.start > 4096 && self.start * 2 > self.bytes.len() {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
@@ -48,4 +60,9 @@ impl ByteQueue {
     pub(crate) fn clear(&mut self) {
         self.truncate(0);
     }
+}
+
+thread_local! {
+    /// A frame in the making: to clear one for each message takes longer than to write it.
+    static SCRATCH: RefCell<[u8; FRAME_MAX]> = const { RefCell::new([0; FRAME_MAX]) };
 }

@@ -24,9 +24,9 @@ pub(crate) enum Event {
     EpochChanged,
     /// A frame of output was begun, and its rest had to wait.
     PartialFrame,
-    /// The terminal took none of the input that was queued.
+    /// The terminal is full, with input behind it.
     BlockedInput,
-    /// A client wanted to type and its window was full.
+    /// A client filled its window and has more to type.
     FullWindow,
     /// Input came that was accepted before, all of it or how it begins.
     DuplicateInput,

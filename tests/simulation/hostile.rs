@@ -200,6 +200,20 @@ impl Hostile {
         }
     }
 
+    /// Whether there is anything to do for it.
+    pub(crate) fn may_step(&self, wires: &Wires, now: Instant) -> bool {
+        if self.begins_at.is_some_and(|at| now < at) || self.is_gone {
+            return false;
+        }
+        let Some(wire) = self.wire else { return true };
+        let wire = wires.look(wire);
+        let is_deaf = self.crime == Crime::Deafness;
+        (!is_deaf && wire.down.is_readable(now))
+            || (is_deaf && self.pings > 0 && self.outgoing.is_empty())
+            || (self.link.is_ready() && !self.is_committed)
+            || (!self.outgoing.is_empty() && wire.up.room() > 0)
+    }
+
     pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
         self.begins_at.filter(|at| *at > now)
     }
@@ -283,13 +297,13 @@ impl Hostile {
 
     fn say_input(&mut self, offset: u64, len: usize) {
         let bytes = tape(TYPISTS - 1, offset, len);
-        let bytes = bytes.as_slice().into();
+        let bytes = bytes.into();
         let input = Input { attachment: 1, flags: 0, turn: 0, offset, bytes };
         self.say(0, ControlMessage::Input(input));
     }
 
     fn say(&mut self, id: u64, message: ControlMessage<'_>) {
-        self.outgoing.push(&frame(id, message));
+        self.outgoing.push_frame(id, message);
     }
 
     fn read(&mut self, wire: usize, wires: &mut Wires, moment: &mut Moment) -> bool {

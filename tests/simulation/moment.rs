@@ -1,10 +1,12 @@
 //! What an actor is given when it is its turn: the time, chance, and the record to write to.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::time::Instant;
 
 use crate::{
     census::{Census, Event},
     random::Random,
+    scenario::SESSIONS_MAX,
+    tape::TYPISTS,
 };
 
 #[derive(Debug)]
@@ -66,11 +68,11 @@ impl Trace {
     fn note(&mut self, now: Instant, what: &'static str, numbers: [u64; 3]) {
         let at = now.duration_since(self.begun).as_nanos() as u64;
         let name = what.len() as u64 ^ u64::from(what.as_bytes()[0]) << 8;
-        for word in [at, name, numbers[0], numbers[1], numbers[2]] {
+        let [a, b, c] = numbers;
+        for word in [at ^ name << 48, a ^ b.rotate_left(21) ^ c.rotate_left(42)] {
             self.hash = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
         }
         if self.is_printed {
-            let [a, b, c] = numbers;
             println!("{:>12.3} us  {what} {a} {b} {c}", at as f64 / 1e3);
         }
     }
@@ -87,11 +89,11 @@ impl Trace {
 /// Where the frames end that a client typed into a session, as positions on its tape: the only
 /// places where another client's input may come between.
 #[derive(Debug, Default)]
-pub(crate) struct FrameEnds(BTreeMap<(usize, usize), Vec<u64>>);
+pub(crate) struct FrameEnds([[Vec<u64>; TYPISTS]; SESSIONS_MAX]);
 
 impl FrameEnds {
     pub(crate) fn add(&mut self, session: usize, client: usize, end: u64) {
-        let ends = self.0.entry((session, client)).or_default();
+        let ends = &mut self.0[session][client];
         if ends.last().is_none_or(|last| *last < end) {
             ends.push(end);
         }
@@ -99,11 +101,11 @@ impl FrameEnds {
 
     /// Frames behind `position` were lost and will be cut anew.
     pub(crate) fn rewind(&mut self, session: usize, client: usize, position: u64) {
-        self.0.entry((session, client)).or_default().retain(|end| *end <= position);
+        let ends = &mut self.0[session][client];
+        ends.truncate(ends.partition_point(|end| *end <= position));
     }
 
     pub(crate) fn is_end(&self, session: usize, client: usize, position: u64) -> bool {
-        let ends = self.0.get(&(session, client));
-        position == 0 || ends.is_some_and(|ends| ends.binary_search(&position).is_ok())
+        position == 0 || self.0[session][client].binary_search(&position).is_ok()
     }
 }

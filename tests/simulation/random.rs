@@ -20,7 +20,7 @@ impl Random {
     }
 
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        (u128::from(self.next()) * u128::from(end) >> 64) as u64
     }
 
     /// A number from `low` to `high`, both included.

@@ -9,6 +9,9 @@ use tautline::{
 
 use crate::{hostile::Crime, random::Random, tape::TYPISTS};
 
+/// Sessions of one history, at most.
+pub(crate) const SESSIONS_MAX: usize = 2;
+
 #[derive(Debug)]
 pub(crate) struct Scenario {
     pub(crate) sessions: Vec<SessionPlan>,
@@ -71,6 +74,14 @@ pub(crate) struct ClientPlan {
     pub(crate) deaf: u64,
     /// Leaves with `Disconnect` when it has seen everything.
     pub(crate) leaves: bool,
+}
+
+impl ClientPlan {
+    /// Whether anything may still happen to it out of the blue.
+    pub(crate) fn has_whims(&self) -> bool {
+        let requests = self.pings + self.resizes + self.detaches + self.adjusts;
+        self.cuts + self.deaf + requests > 0
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -136,7 +147,7 @@ impl Scenario {
             capacity: random.between(scale.pipe.0, scale.pipe.1) as usize,
             delay_max: Duration::from_micros(random.pick(&scale.delays_us)),
         };
-        let session_count = random.between(1, 2) as usize;
+        let session_count = random.between(1, SESSIONS_MAX as u64) as usize;
         let mut sessions = (0..session_count).map(|_| session(scale, random)).collect::<Vec<_>>();
         let client_count = random.between(1, 4) as usize;
         let clients = (0..client_count).map(|_| client(&sessions, random)).collect::<Vec<_>>();

@@ -14,7 +14,7 @@ use crate::{
     byte_queue::ByteQueue,
     moment::Moment,
     scenario::SessionPlan,
-    tape::{TYPISTS, typed, typist},
+    tape::{PRINT_MAX, TYPISTS, count_typed, numbered, typist},
     wire::Flow,
 };
 
@@ -139,21 +139,22 @@ impl Terminal {
             return Flow::Blocked;
         }
         let count = moment.random.piece(room);
-        for byte in &bytes[..count] {
-            self.check_typed(*byte, moment);
+        let mut rest = &bytes[..count];
+        self.input.push(rest);
+        while let Some(first) = rest.first() {
+            rest = &rest[self.check_typed(typist(*first), rest, moment)..];
         }
-        self.input.push(&bytes[..count]);
         Flow::Moved(count)
     }
 
     /// Each byte is the next of its client's tape, and clients take turns only between frames.
-    fn check_typed(&mut self, byte: u8, moment: &Moment) {
-        let client = typist(byte);
+    /// Returns how many of them the client typed.
+    fn check_typed(&mut self, client: usize, bytes: &[u8], moment: &Moment) -> usize {
         let position = self.written[client];
         let session = self.index;
-        assert_eq!(
-            byte,
-            typed(client, position),
+        let count = count_typed(client, position, bytes);
+        assert_ne!(
+            count, 0,
             "session {session}: client {client}'s input at {position} is not what it typed there"
         );
         if let Some(last) = self.last_typist.filter(|last| *last != client) {
@@ -164,7 +165,8 @@ impl Terminal {
             );
         }
         self.last_typist = Some(client);
-        self.written[client] += 1;
+        self.written[client] += count as u64;
+        count
     }
 
     /// The engine reads from the controller side.
@@ -178,6 +180,33 @@ impl Terminal {
         into[..count].copy_from_slice(&self.output.as_slice()[..count]);
         self.output.pop(count);
         Flow::Moved(count)
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        !self.is_user_side_open || self.input.len() < self.plan.input_capacity
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.is_user_side_open || !self.output.is_empty()
+    }
+
+    pub(crate) fn has_exit(&self, now: Instant) -> bool {
+        self.exit_notice.is_some_and(|(at, _)| at <= now)
+    }
+
+    /// Whether the child, or what it left behind, has anything to do.
+    pub(crate) fn may_step(&self, now: Instant) -> bool {
+        let may_print = self.output.len() < self.plan.output_capacity;
+        let Some(child) = &self.child else {
+            return may_print && self.background > 0 && self.is_user_side_open;
+        };
+        if child.dies_at.is_some_and(|at| at <= now) {
+            return true;
+        }
+        if !child.unprinted.is_empty() {
+            return may_print;
+        }
+        child.flood_left > 0 || !self.input.is_empty() || self.may_end(child)
     }
 
     /// The child's end, once, when it is noticed.
@@ -220,19 +249,19 @@ impl Terminal {
         }
         let is_flooding = child.flood_left > 0;
         if is_flooding && (self.input.is_empty() || moment.random.chance(60)) {
-            let count = moment.random.piece(child.flood_left.min(4_096));
+            let count = moment.random.piece(child.flood_left.min(PRINT_MAX));
             let from = self.printed.0.len() as u64;
-            child.unprinted.push(&numbered(from, count));
+            child.unprinted.push(numbered(from, count));
             child.flood_left -= count;
             return true;
         }
         if self.input.is_empty() {
             return false;
         }
-        let count = moment.random.piece(self.input.len().min(4_096));
+        let count = moment.random.piece(self.input.len().min(PRINT_MAX));
         let bytes = &self.input.as_slice()[..count];
-        for byte in bytes {
-            self.read[typist(*byte)] += 1;
+        for run in bytes.chunk_by(|one, next| typist(*one) == typist(*next)) {
+            self.read[typist(run[0])] += run.len() as u64;
         }
         if self.plan.is_echoing {
             child.unprinted.push(bytes);
@@ -246,7 +275,7 @@ impl Terminal {
             return false;
         }
         let bytes = numbered(self.printed.0.len() as u64, self.background.min(8));
-        let count = self.print(&bytes, moment);
+        let count = self.print(bytes, moment);
         self.background -= count;
         count > 0
     }
@@ -284,15 +313,4 @@ impl Terminal {
         self.background = if self.is_user_side_open { 100 } else { 0 };
         moment.note("child ended", [self.index as u64, child.epoch, printed]);
     }
-}
-
-/// Output that tells where it belongs.
-fn numbered(from: u64, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(len + 16);
-    while bytes.len() < len {
-        let offset = from + bytes.len() as u64;
-        bytes.extend_from_slice(format!("{offset:08}\n").as_bytes());
-    }
-    bytes.truncate(len);
-    bytes
 }

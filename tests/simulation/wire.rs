@@ -33,9 +33,17 @@ impl Pipe {
         Self { bytes: ByteQueue::default(), arrivals: VecDeque::new(), plan, is_ended: false }
     }
 
-    /// Whether a write would take anything, or fail.
-    pub(crate) fn is_writable(&self) -> bool {
-        self.is_ended || self.bytes.len() < self.plan.capacity
+    /// How many bytes a write could take.
+    pub(crate) fn room(&self) -> usize {
+        if self.is_ended { 0 } else { self.plan.capacity - self.bytes.len() }
+    }
+
+    /// Whether a read would bring anything, or the end.
+    pub(crate) fn is_readable(&self, now: Instant) -> bool {
+        match self.arrivals.front() {
+            Some((at, _)) => *at <= now,
+            None => self.is_ended,
+        }
     }
 
     /// Takes some of `bytes`, as many as fit or fewer.
@@ -130,8 +138,16 @@ impl Wires {
         id
     }
 
+    pub(crate) fn is_anybody_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     pub(crate) fn accept(&mut self) -> Option<usize> {
         self.waiting.pop_front()
+    }
+
+    pub(crate) fn look(&self, id: usize) -> &Wire {
+        &self.wires[id]
     }
 
     pub(crate) fn get(&mut self, id: usize) -> &mut Wire {

@@ -31,6 +31,8 @@ struct World {
     hostile: Option<Hostile>,
     /// Nothing is under way and nobody can do anything.
     is_quiet: bool,
+    /// Who has something to do in this round.
+    ready: Vec<Actor>,
 }
 
 /// What is left of a history.
@@ -81,6 +83,7 @@ impl World {
             clients: clients.collect(),
             hostile: hostile.map(|crime| Hostile::new(crime, scenario.wire, &mut moment)),
             is_quiet: false,
+            ready: Vec::new(),
             scenario,
             moment,
         };
@@ -101,12 +104,13 @@ impl World {
         assert!(self.moment.now - self.begun < TIME_MAX, "it takes for ever: {self:?}");
         self.moment.now += self.moment.random.delay(TICK);
         self.is_quiet = false;
-        let mut actors = self.actors();
         let mut is_moved = false;
         let mut is_idle = false;
-        while !actors.is_empty() {
-            let at = self.moment.random.below(actors.len() as u64) as usize;
-            let actor = actors.swap_remove(at);
+        self.list_ready();
+        let is_asleep = self.ready.is_empty();
+        while !self.ready.is_empty() {
+            let at = self.moment.random.below(self.ready.len() as u64) as usize;
+            let actor = self.ready.swap_remove(at);
             if self.moment.may_idle(10) {
                 is_idle = true;
             } else {
@@ -119,7 +123,7 @@ impl World {
         }
         if is_moved {
             self.moment.is_pressed = false;
-        } else if is_idle || !self.moment.is_pressed {
+        } else if is_idle || !(is_asleep || self.moment.is_pressed) {
             self.moment.is_pressed = true;
         } else {
             self.moment.is_pressed = false;
@@ -132,16 +136,39 @@ impl World {
         }
     }
 
-    fn actors(&self) -> Vec<Actor> {
-        let clients = (0..self.clients.len()).map(Actor::Client);
-        let hostile = self.hostile.iter().map(|_| Actor::Hostile);
-        let connections = 0..self.engine.connection_count();
-        let sessions = 0..self.terminals.len();
-        let actors = clients.chain(hostile).chain([Actor::Accept]);
-        let actors = actors.chain(connections.clone().map(Actor::Reading));
-        let actors = actors.chain(connections.map(Actor::Writing));
-        let actors = actors.chain(sessions.clone().map(Actor::Session));
-        actors.chain(sessions.map(Actor::Child)).collect()
+    /// Lists who has something to do: most have nothing most of the time, and to ask is cheaper than
+    /// to let them try.
+    fn list_ready(&mut self) {
+        let Self { moment, scenario, wires, terminals, engine, clients, hostile, ready, .. } = self;
+        let now = moment.now;
+        for (at, client) in clients.iter_mut().enumerate() {
+            let truth = Truth { sessions: &scenario.sessions, terminals, hosted: &engine.hosted };
+            if client.may_step(wires, truth, moment) {
+                ready.push(Actor::Client(at));
+            }
+        }
+        if hostile.as_ref().is_some_and(|hostile| hostile.may_step(wires, now)) {
+            ready.push(Actor::Hostile);
+        }
+        if wires.is_anybody_waiting() {
+            ready.push(Actor::Accept);
+        }
+        for at in 0..engine.connection_count() {
+            if engine.may_read(at, wires, now) {
+                ready.push(Actor::Reading(at));
+            }
+            if engine.may_write(at, wires) {
+                ready.push(Actor::Writing(at));
+            }
+        }
+        for (at, terminal) in terminals.iter().enumerate() {
+            if engine.may_step_session(at, terminal, now) {
+                ready.push(Actor::Session(at));
+            }
+            if terminal.may_step(now) {
+                ready.push(Actor::Child(at));
+            }
+        }
     }
 
     fn step(&mut self, actor: Actor) -> bool {

@@ -82,11 +82,11 @@ impl Library {
 
     fn hear_pong(&mut self, id: u64, pong: &ArchivedPong<'_>) {
         let ping = Request::Ping { token: pong.token.to_native(), len: pong.bytes.len() };
-        assert_eq!(self.requests.remove(&id), Some(ping), "client {}: another pong", self.index);
+        assert_eq!(self.requests.remove(id), Some(ping), "client {}: another pong", self.index);
     }
 
     fn hear_done(&mut self, id: u64) {
-        let request = self.requests.remove(&id);
+        let request = self.requests.remove(id);
         match request.unwrap_or_else(|| panic!("client {}: {id} is not pending", self.index)) {
             Request::Attach { seat } => self.seats[seat].hear_stream_done(),
             Request::Resize { is_refused } => assert!(!is_refused, "a viewer has no say"),
@@ -107,7 +107,7 @@ impl Library {
         let seat = self.seats.iter_mut().find(|seat| seat.plan.number == number);
         let seat = seat.expect("every error here concerns an attachment");
         // One-way frames have id 0.
-        let request = self.requests.remove(&id);
+        let request = self.requests.remove(id);
         match (code, request) {
             (ErrorCode::EpochChanged, Some(Request::Attach { .. })) => {
                 moment.count(Event::EpochChanged);

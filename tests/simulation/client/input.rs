@@ -88,23 +88,28 @@ impl InputSide {
         (self.sent, self.next, self.applied) = (0, 0, 0);
     }
 
-    /// Offset and length of the next frame, if anything may be typed up to `target` on the tape.
-    pub(crate) fn next_frame(&mut self, target: u64, moment: &mut Moment) -> Option<(u64, usize)> {
+    /// How much may be typed in one frame, up to `target` on the tape.
+    pub(crate) fn may_type(&self, target: u64) -> usize {
         if !self.is_child_up {
-            return None;
+            return 0;
         }
         let end = target.saturating_sub(self.base).min(self.applied + self.window);
-        let most = end.saturating_sub(self.next).min(INPUT_MAX as u64) as usize;
+        end.saturating_sub(self.next).min(INPUT_MAX as u64) as usize
+    }
+
+    /// Offset and length of the next frame, if anything may be typed up to `target` on the tape.
+    pub(crate) fn next_frame(&mut self, target: u64, moment: &mut Moment) -> Option<(u64, usize)> {
+        let most = self.may_type(target);
         if most == 0 {
-            if self.base + self.next < target {
-                moment.count(Event::FullWindow);
-            }
             return None;
         }
         let offset = self.next;
         let len = moment.random.piece(most);
         self.next += len as u64;
         self.sent = self.sent.max(self.next);
+        if self.next == self.applied + self.window && self.base + self.next < target {
+            moment.count(Event::FullWindow);
+        }
         Some((offset, len))
     }
 

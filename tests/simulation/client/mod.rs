@@ -7,7 +7,6 @@ mod say;
 mod seat;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     time::{Duration, Instant},
 };
@@ -46,7 +45,20 @@ pub(crate) struct Client {
     wire: Option<usize>,
     wire_plan: WirePlan,
     deaf_until: Option<Instant>,
+    /// What happens to it at its next step, whatever else there is to do.
+    whim: Option<Whim>,
     library: Library,
+}
+
+/// What happens to a client out of the blue.
+#[derive(Clone, Copy, Debug)]
+enum Whim {
+    /// It stops reading for a while.
+    Deafness,
+    /// Its connection is lost.
+    Cut,
+    /// It says something that nobody waits for.
+    Request,
 }
 
 /// What a client library keeps: attachments, pending requests, and what its user wants next.
@@ -56,10 +68,12 @@ pub(crate) struct Library {
     plan: ClientPlan,
     wire_plan: WirePlan,
     seats: Vec<Seat>,
-    requests: BTreeMap<u64, Request>,
+    requests: Requests,
     last_id: u64,
     /// When it types on.
     types_at: Option<Instant>,
+    /// It says something that nobody waits for.
+    is_whimsical: bool,
     has_asked_to_leave: bool,
     has_heard_goodbye: bool,
 }
@@ -72,6 +86,29 @@ enum Request {
     Adjust,
     Resize { is_refused: bool },
     Ping { token: u64, len: usize },
+}
+
+/// The requests that are to be answered, few at any time.
+#[derive(Debug, Default)]
+struct Requests(Vec<(u64, Request)>);
+
+impl Requests {
+    fn insert(&mut self, id: u64, request: Request) {
+        self.0.push((id, request));
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Request> {
+        let at = self.0.iter().position(|(known, _)| *known == id)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn all(&self, is_it: impl Fn(&Request) -> bool) -> bool {
+        self.0.iter().all(|(_, request)| is_it(request))
+    }
 }
 
 impl fmt::Debug for Client {
@@ -97,18 +134,67 @@ impl Client {
             wire: None,
             wire_plan,
             deaf_until: None,
+            whim: None,
             library: Library {
                 index,
                 plan,
                 wire_plan,
                 seats,
-                requests: BTreeMap::new(),
+                requests: Requests::default(),
                 last_id: 0,
                 types_at: None,
+                is_whimsical: false,
                 has_asked_to_leave: false,
                 has_heard_goodbye: false,
             },
         }
+    }
+
+    /// Whether it has anything to do, or a whim.
+    pub(crate) fn may_step(
+        &mut self,
+        wires: &Wires,
+        truth: Truth<'_>,
+        moment: &mut Moment,
+    ) -> bool {
+        match self.link.action() {
+            LinkAction::Connect => true,
+            LinkAction::WaitUntil(until) => until <= moment.now,
+            LinkAction::Talk => {
+                self.have_whims(moment);
+                self.whim.is_some() || self.may_talk(wires, truth, moment.now)
+            }
+            LinkAction::Stop(_) => self.may_read(wires, moment.now),
+        }
+    }
+
+    fn have_whims(&mut self, moment: &mut Moment) {
+        let plan = &self.library.plan;
+        if !self.link.is_ready() || !plan.has_whims() {
+            return;
+        }
+        self.whim = match moment.random.below(32) {
+            0 if plan.deaf > 0 => Some(Whim::Deafness),
+            1 if plan.cuts > 0 => Some(Whim::Cut),
+            2..5 => Some(Whim::Request),
+            _ => self.whim,
+        };
+    }
+
+    fn may_talk(&self, wires: &Wires, truth: Truth<'_>, now: Instant) -> bool {
+        let Some(wire) = self.wire else { return false };
+        let may_write = match self.outgoing.is_empty() {
+            true => self.link.is_ready() && self.library.may_say(truth, now),
+            false => wires.look(wire).up.room() > 0,
+        };
+        let mut seats = self.library.seats.iter();
+        may_write || self.may_read(wires, now) || seats.any(|seat| seat.output.unconsumed() > 0)
+    }
+
+    fn may_read(&self, wires: &Wires, now: Instant) -> bool {
+        let is_deaf = self.deaf_until.is_some_and(|until| now < until);
+        let may_read = |wire| wires.look(wire).down.is_readable(now);
+        !is_deaf && self.wire.is_some_and(may_read)
     }
 
     /// Does whatever it can do now, or some of it.
@@ -128,7 +214,7 @@ impl Client {
                 until <= moment.now
             }
             LinkAction::Talk => {
-                self.take_whims(wires, truth, moment);
+                self.take_whim(wires, truth, moment);
                 let is_read = self.read(wires, truth, moment);
                 let is_consumed = self.library.consume(moment);
                 is_read | is_consumed | self.write(wires, truth, moment)
@@ -178,28 +264,35 @@ impl Client {
     }
 
     /// Things that happen to a client: it stops reading, or its connection is lost.
-    fn take_whims(&mut self, wires: &mut Wires, truth: Truth<'_>, moment: &mut Moment) {
+    fn take_whim(&mut self, wires: &mut Wires, truth: Truth<'_>, moment: &mut Moment) {
         let library = &mut self.library;
-        if !self.link.is_ready() || library.has_asked_to_leave || library.has_seen_all(truth) {
+        let Some(whim) = self.whim.take() else { return };
+        if library.has_asked_to_leave || library.has_seen_all(truth) {
             return;
         }
-        if library.plan.deaf > 0 && moment.random.chance(3) {
-            library.plan.deaf -= 1;
-            self.deaf_until = Some(moment.now + moment.random.delay(DEAF_MAX));
+        match whim {
+            Whim::Deafness => {
+                library.plan.deaf -= 1;
+                self.deaf_until = Some(moment.now + moment.random.delay(DEAF_MAX));
+            }
+            // After `Detach` nothing can be resumed, so nobody could tell what arrived.
+            Whim::Cut if library.is_leaving_somewhere() => {}
+            Whim::Cut => self.cut(wires, moment),
+            Whim::Request => library.is_whimsical = true,
         }
-        // After `Detach` nothing can be resumed, so nobody could tell what arrived.
-        let may_cut = library.plan.cuts > 0 && !library.is_leaving_somewhere();
-        if may_cut && moment.random.chance(3) {
-            library.plan.cuts -= 1;
-            let wire = self.wire.take().expect("a link that talks has a wire");
-            moment.count(Event::Cut);
-            moment.note("cut", [library.index as u64, wire as u64, 0]);
-            wires.cut(wire, &mut moment.random);
-            library.handle_lost();
-            self.deaf_until = None;
-            let random = moment.random.next();
-            self.link.handle_lost(moment.now, random);
-        }
+    }
+
+    fn cut(&mut self, wires: &mut Wires, moment: &mut Moment) {
+        let library = &mut self.library;
+        library.plan.cuts -= 1;
+        let wire = self.wire.take().expect("a link that talks has a wire");
+        moment.count(Event::Cut);
+        moment.note("cut", [library.index as u64, wire as u64, 0]);
+        wires.cut(wire, &mut moment.random);
+        library.handle_lost();
+        self.deaf_until = None;
+        let random = moment.random.next();
+        self.link.handle_lost(moment.now, random);
     }
 
     fn read(&mut self, wires: &mut Wires, truth: Truth<'_>, moment: &mut Moment) -> bool {
@@ -267,13 +360,13 @@ impl Library {
     /// Whether every seat knows how its session ended and every request was answered.
     fn has_seen_all(&self, truth: Truth<'_>) -> bool {
         let is_stream = |request: &Request| matches!(request, Request::Attach { .. });
-        self.seats.iter().all(|seat| seat.has_seen_end(truth))
-            && self.requests.values().all(is_stream)
+        self.seats.iter().all(|seat| seat.has_seen_end(truth)) && self.requests.all(is_stream)
     }
 
     /// The connection is lost: what was asked is not answered any more.
     fn handle_lost(&mut self) {
         self.requests.clear();
+        self.is_whimsical = false;
         self.seats.iter_mut().for_each(Seat::handle_lost);
     }
 

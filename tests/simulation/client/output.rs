@@ -82,6 +82,12 @@ impl OutputSide {
         true
     }
 
+    /// Whether so much was consumed that the engine is to be told.
+    pub(crate) fn is_telling_due(&self) -> bool {
+        let owed = self.consumed - self.told;
+        owed > 0 && owed >= u64::from(self.window / 4) && self.delivery != Delivery::None
+    }
+
     /// The offset to tell the engine: when a quarter of the window is owed, or if a frame goes
     /// anyway.
     pub(crate) fn consumed_to_tell(&mut self, goes_anyway: bool) -> Option<u64> {

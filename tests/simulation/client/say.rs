@@ -1,14 +1,13 @@
 //! What a client says next: one frame at a time, whatever controls ahead of what is typed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tautline::protocol::{
     Adjust, Attach, AttachFlags, AttachTerms, Consumed, ControlMessage, Delivery, Detach,
-    Disconnect, Input, InputFlags, Ping, Resize, UNCHANGED, View, WindowSize, encode,
-    limits::{FRAME_MAX, PING_MAX},
+    Disconnect, Input, InputFlags, Ping, Resize, UNCHANGED, View, WindowSize, limits::PING_MAX,
 };
 
-use super::{Library, Request, Truth};
+use super::{Library, Request, Seat, Truth};
 use crate::{
     byte_queue::ByteQueue, census::Event, engine, engine::Hosted, moment::Moment, tape::tape,
 };
@@ -35,11 +34,23 @@ impl Library {
             || self.say_disconnect(out, truth)
     }
 
+    /// Whether there is a frame to say now.
+    pub(super) fn may_say(&self, truth: Truth<'_>, now: Instant) -> bool {
+        let may_type = |seat: &Seat| seat.input.may_type(target(seat, truth)) > 0;
+        let may_type = |seat: &Seat| seat.plan.is_typist && may_type(seat);
+        let is_typing = self.types_at.is_none_or(|at| at <= now);
+        let may_say = |seat: &Seat| match seat.is_attached() {
+            true => seat.output.is_telling_due() || (is_typing && may_type(seat)),
+            false => seat.is_away(),
+        };
+        !self.has_asked_to_leave && (self.seats.iter().any(may_say) || self.may_leave(truth))
+    }
+
     fn say_consumed(&mut self, out: &mut ByteQueue, goes_anyway: bool) -> bool {
         for seat in self.seats.iter_mut().filter(|seat| seat.is_attached()) {
             let attachment = seat.plan.number;
             if let Some(offset) = seat.output.consumed_to_tell(goes_anyway) {
-                push(out, 0, ControlMessage::Consumed(Consumed { attachment, offset }));
+                out.push_frame(0, ControlMessage::Consumed(Consumed { attachment, offset }));
                 return true;
             }
         }
@@ -74,12 +85,12 @@ impl Library {
             ..Attach::default()
         };
         seat.handle_asked(id);
-        push(out, id, ControlMessage::Attach(attach));
+        out.push_frame(id, ControlMessage::Attach(attach));
         true
     }
 
     fn say_whim(&mut self, out: &mut ByteQueue, moment: &mut Moment) -> bool {
-        if !moment.random.chance(6) {
+        if !std::mem::take(&mut self.is_whimsical) {
             return false;
         }
         let at = moment.random.below(self.seats.len() as u64) as usize;
@@ -103,7 +114,7 @@ impl Library {
         let id = self.next_id(Request::Ping { token, len });
         let bytes = vec![b'.'; len];
         let bytes = bytes.as_slice().into();
-        push(out, id, ControlMessage::Ping(Ping { token, sent_ns: 0, bytes }));
+        out.push_frame(id, ControlMessage::Ping(Ping { token, sent_ns: 0, bytes }));
     }
 
     fn say_resize(&mut self, out: &mut ByteQueue, at: usize, moment: &mut Moment) {
@@ -117,7 +128,7 @@ impl Library {
         let id = if is_answered { self.next_id(Request::Resize { is_refused }) } else { 0 };
         let size = some_size(self.index, moment);
         let resize = Resize { attachment, size, ..Resize::default() };
-        push(out, id, ControlMessage::Resize(resize));
+        out.push_frame(id, ControlMessage::Resize(resize));
     }
 
     /// What a viewer types is refused and never written.
@@ -126,7 +137,7 @@ impl Library {
         let (attachment, turn) = (seat.plan.number, seat.input.turn());
         let bytes = (b"forbidden").into();
         let input = Input { attachment, flags: 0, turn, offset: 0, bytes };
-        push(out, 0, ControlMessage::Input(input));
+        out.push_frame(0, ControlMessage::Input(input));
     }
 
     fn say_detach(&mut self, out: &mut ByteQueue, at: usize, moment: &mut Moment) {
@@ -135,7 +146,7 @@ impl Library {
         let id = self.next_id(Request::Detach);
         let attachment = self.seats[at].plan.number;
         self.seats[at].handle_leaving();
-        push(out, id, ControlMessage::Detach(Detach { attachment }));
+        out.push_frame(id, ControlMessage::Detach(Detach { attachment }));
     }
 
     fn say_adjust(&mut self, out: &mut ByteQueue, at: usize, moment: &mut Moment) {
@@ -155,12 +166,12 @@ impl Library {
             size_policy: UNCHANGED,
         };
         let id = self.next_id(Request::Adjust);
-        push(out, id, ControlMessage::Adjust(adjust));
+        out.push_frame(id, ControlMessage::Adjust(adjust));
     }
 
     fn say_ping_for_once(&mut self, out: &mut ByteQueue) {
         let id = self.next_id(Request::Ping { token: 1, len: 0 });
-        push(out, id, ControlMessage::Ping(Ping { token: 1, ..Ping::default() }));
+        out.push_frame(id, ControlMessage::Ping(Ping { token: 1, ..Ping::default() }));
     }
 
     fn say_input(&mut self, out: &mut ByteQueue, truth: Truth<'_>, moment: &mut Moment) -> bool {
@@ -172,8 +183,7 @@ impl Library {
         let seats = self.seats.iter_mut().filter(|seat| seat.is_attached());
         for seat in seats.filter(|seat| seat.plan.is_typist && seat.input.is_child_up) {
             let session = seat.plan.session;
-            let generation = engine::generation(seat.epoch);
-            let target = truth.sessions[session].target(client, generation);
+            let target = target(seat, truth);
             let Some((offset, len)) = seat.input.next_frame(target, moment) else { continue };
             let from = seat.input.base + offset;
             moment.frames.add(session, client, from + len as u64);
@@ -183,9 +193,9 @@ impl Library {
                 flags: if moment.random.chance(10) { InputFlags::ACK_NOW as u16 } else { 0 },
                 turn: seat.input.turn(),
                 offset,
-                bytes: bytes.as_slice().into(),
+                bytes: bytes.into(),
             };
-            push(out, 0, ControlMessage::Input(input));
+            out.push_frame(0, ControlMessage::Input(input));
             if moment.random.chance(5) {
                 self.types_at = Some(moment.now + moment.random.delay(THOUGHT_MAX));
             }
@@ -195,13 +205,17 @@ impl Library {
     }
 
     fn say_disconnect(&mut self, out: &mut ByteQueue, truth: Truth<'_>) -> bool {
-        let is_over = truth.hosted.iter().all(Hosted::is_over);
-        if !self.plan.leaves || !is_over || !self.has_seen_all(truth) {
+        if !self.may_leave(truth) {
             return false;
         }
         self.has_asked_to_leave = true;
-        push(out, 0, ControlMessage::Disconnect(Disconnect { flags: 0 }));
+        out.push_frame(0, ControlMessage::Disconnect(Disconnect { flags: 0 }));
         true
+    }
+
+    fn may_leave(&self, truth: Truth<'_>) -> bool {
+        let is_over = || truth.hosted.iter().all(Hosted::is_over);
+        self.plan.leaves && is_over() && self.has_seen_all(truth)
     }
 
     fn next_id(&mut self, request: Request) -> u64 {
@@ -211,13 +225,13 @@ impl Library {
     }
 }
 
+/// How far that seat's tape is typed for the child it knows.
+fn target(seat: &Seat, truth: Truth<'_>) -> u64 {
+    let generation = engine::generation(seat.epoch);
+    truth.sessions[seat.plan.session].target(seat.client, generation)
+}
+
 /// A size that no other client tells.
 fn some_size(client: usize, moment: &mut Moment) -> WindowSize {
     WindowSize::cells(100 * (client as u16 + 1) + moment.random.below(100) as u16, 24)
-}
-
-fn push(out: &mut ByteQueue, id: u64, message: ControlMessage<'_>) {
-    let mut frame = [0; FRAME_MAX];
-    let size = encode(&mut frame, id, message).expect("what a client says fits a frame");
-    out.push(&frame[..size]);
 }

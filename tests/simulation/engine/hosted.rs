@@ -25,6 +25,13 @@ pub(crate) struct Hosted {
     start_at: Option<Instant>,
     is_output_over: bool,
     held: Option<Held>,
+    /// Counts whatever may give somebody something to send, or hold the child.
+    pub(super) changes: u64,
+    /// The change after which everything was in order, and holders knew that they hold.
+    checked: u64,
+    hold_told: u64,
+    /// The session's deadline, by the change that it was asked after.
+    deadline: (u64, Option<Instant>),
 }
 
 /// The child is held.
@@ -91,6 +98,10 @@ impl Hosted {
             start_at: None,
             is_output_over: false,
             held: None,
+            changes: 1,
+            checked: 0,
+            hold_told: 0,
+            deadline: (0, None),
         }
     }
 
@@ -120,6 +131,7 @@ impl Hosted {
     }
 
     pub(super) fn forget(&mut self, id: AttachmentId) {
+        self.changes += 1;
         self.session.forget(id);
         if let Some(size) = self.session.handle_sizes_changed() {
             self.queue(PtyCommand::resize(size));
@@ -131,6 +143,36 @@ impl Hosted {
         if let Some(at) = self.orphans.iter().position(is_it) {
             let orphan = self.orphans.swap_remove(at);
             self.forget(orphan.id);
+        }
+    }
+
+    /// Whether the terminal, or what is to happen to it, has anything to do.
+    pub(super) fn may_step(&self, terminal: &Terminal, now: Instant) -> bool {
+        terminal.has_exit(now)
+            || self.may_start(now)
+            || self.may_read_terminal(terminal)
+            || self.may_write_terminal(terminal)
+    }
+
+    fn may_start(&self, now: Instant) -> bool {
+        self.generation < self.plan.generations
+            && !self.session.is_live()
+            && self.start_at.is_none_or(|at| at <= now)
+    }
+
+    fn may_read_terminal(&self, terminal: &Terminal) -> bool {
+        if self.is_output_over || !self.session.is_live() {
+            return false;
+        }
+        let is_hold_told = self.hold_told == self.changes;
+        !is_hold_told && (terminal.is_readable() || self.session.read_budget() == 0)
+    }
+
+    fn may_write_terminal(&self, terminal: &Terminal) -> bool {
+        match self.commands.front() {
+            None => false,
+            Some(PtyCommand::Input { .. }) => terminal.is_writable() || !self.session.is_live(),
+            Some(PtyCommand::Resize { .. }) => true,
         }
     }
 
@@ -178,6 +220,8 @@ impl Hosted {
         }
         if self.session.read_budget() == 0 {
             self.session.handle_reader_held(moment.now);
+            self.hold_told = self.changes;
+            self.deadline.0 = 0;
             moment.count(Event::Hold);
             return false;
         }
@@ -219,12 +263,11 @@ impl Hosted {
                         moment.note("applied", [self.index as u64, count as u64, 0]);
                         if *written == bytes.len() {
                             self.commands.pop_front();
+                        } else if !terminal.is_writable() {
+                            moment.count(Event::BlockedInput);
                         }
                     }
-                    Flow::Blocked => {
-                        moment.count(Event::BlockedInput);
-                        return false;
-                    }
+                    Flow::Blocked => return false,
                     Flow::Ended => self.drop_commands(),
                 }
             }
@@ -244,15 +287,19 @@ impl Hosted {
     /// The grace after an exit is judged only after the terminal was read once more.
     pub(super) fn handle_timeout(&mut self, terminal: &mut Terminal, moment: &mut Moment) -> bool {
         let now = moment.now;
-        let gone = self.orphans.extract_if(.., |orphan| orphan.expires <= now);
-        for orphan in gone.collect::<Vec<_>>() {
+        while let Some(at) = self.orphans.iter().position(|orphan| orphan.expires <= now) {
+            let orphan = self.orphans.swap_remove(at);
             self.forget(orphan.id);
         }
-        if self.session.deadline().is_none_or(|at| now < at) {
+        if self.deadline.0 != self.changes {
+            self.deadline = (self.changes, self.session.deadline());
+        }
+        if self.deadline.1.is_none_or(|at| now < at) {
             return false;
         }
         while self.read_terminal(terminal, moment) {}
         self.session.handle_timeout(now);
+        self.changes += 1;
         let is_later = self.session.deadline().is_none_or(|at| now < at);
         assert!(is_later, "session {}: a deadline that was handled is over", self.index);
         true
@@ -265,6 +312,10 @@ impl Hosted {
 
     /// What must hold at every moment.
     pub(crate) fn check(&mut self, terminal: &Terminal, now: Instant) {
+        if self.checked == self.changes && self.held.is_none() {
+            return;
+        }
+        self.checked = self.changes;
         let index = self.index;
         if self.commands.is_empty() && terminal.is_alive() {
             assert_eq!(terminal.size, self.session.size(), "session {index}: another size");

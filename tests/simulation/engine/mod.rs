@@ -59,6 +59,27 @@ impl Engine {
         }
     }
 
+    /// Whether reading that connection would do anything.
+    pub(crate) fn may_read(&self, at: usize, wires: &Wires, now: Instant) -> bool {
+        let EngineConnection { line, peer } = &self.connections[at];
+        line.may_read(&wires.look(peer.wire).up, peer, now)
+    }
+
+    /// Whether writing to that connection would do anything.
+    pub(crate) fn may_write(&self, at: usize, wires: &Wires) -> bool {
+        let EngineConnection { line, peer } = &self.connections[at];
+        if peer.outbox.is_empty() && line.protocol.is_closing() {
+            return true;
+        }
+        let room = wires.look(peer.wire).down.room();
+        writing::may_write(&line.protocol, peer, &self.hosted, room)
+    }
+
+    /// Whether that session's terminal has anything to do.
+    pub(crate) fn may_step_session(&self, at: usize, terminal: &Terminal, now: Instant) -> bool {
+        self.hosted[at].may_step(terminal, now)
+    }
+
     pub(crate) fn accept(&mut self, wires: &mut Wires, moment: &mut Moment) -> bool {
         let Some(wire) = wires.accept() else { return false };
         let protocol = Connection::new(Deadlines::default(), REQUESTS_LIMIT, moment.now);
@@ -93,6 +114,9 @@ impl Engine {
         wires: &mut Wires,
         moment: &mut Moment,
     ) -> bool {
+        if !matches!(passed, Passed::Nothing) {
+            self.note_changes();
+        }
         match passed {
             Passed::Nothing => return false,
             Passed::Frames => {}
@@ -139,6 +163,8 @@ impl Engine {
         let is_restarted = hosted.step_child(terminal, moment);
         let is_read = hosted.read_terminal(terminal, moment);
         let is_written = hosted.write_terminal(terminal, moment);
+        let is_moved = is_restarted || is_read || is_written;
+        hosted.changes += u64::from(is_moved);
         let done = std::mem::take(&mut hosted.done);
         for (wire, id) in done {
             let live = self.connections.iter_mut().find(|connection| connection.peer.wire == wire);
@@ -146,7 +172,7 @@ impl Engine {
                 connection.peer.deferred.push_back(id);
             }
         }
-        is_restarted || is_read || is_written
+        is_moved
     }
 
     /// Deadlines that have passed: of connections, of sessions, of clients that stay away.
@@ -242,6 +268,11 @@ impl Engine {
         let connection = self.connections.remove(at);
         moment.note("drop", [connection.peer.wire as u64, 0, 0]);
         wires.close(connection.peer.wire);
+    }
+
+    /// What was received may have changed any session.
+    fn note_changes(&mut self) {
+        self.hosted.iter_mut().for_each(|hosted| hosted.changes += 1);
     }
 
     fn orphan(&mut self, at: usize, moment: &Moment) {

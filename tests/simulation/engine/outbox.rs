@@ -1,7 +1,7 @@
 //! Bytes on their way out: the rest of a frame that was begun, and replies behind it.
 
 use tautline::protocol::{
-    CloseReason, EngineMessage, ErrorCode, ErrorReply, Goodbye, Limit, Vocabulary, encode,
+    CloseReason, EngineMessage, ErrorCode, ErrorReply, Goodbye, Limit, Vocabulary,
     limits::FRAME_MAX,
 };
 
@@ -50,13 +50,16 @@ impl Outbox {
 
     pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
         self.0.push(bytes);
+        self.check_bound();
+    }
+
+    fn check_bound(&self) {
         assert!(self.0.len() <= 2 * FRAME_MAX + GOODBYE_ROOM, "the outbox is bounded");
     }
 
     pub(super) fn push(&mut self, id: u64, message: impl Vocabulary) {
-        let mut frame = [0; FRAME_MAX];
-        let size = encode(&mut frame, id, message).expect("a reply fits a frame");
-        self.push_bytes(&frame[..size]);
+        self.0.push_frame(id, message);
+        self.check_bound();
     }
 
     pub(super) fn push_failure(&mut self, id: u64, failure: Failure) {

@@ -34,6 +34,8 @@ pub(super) struct Place {
     /// Input below this is to be acknowledged as soon as it is written.
     pub(super) ack_wanted: u64,
     pub(super) ack_told: u64,
+    /// The change of its session after which there was nothing to send.
+    pub(super) quiet_at: u64,
 }
 
 impl Peer {

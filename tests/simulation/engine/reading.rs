@@ -62,6 +62,15 @@ impl Line {
         self.paused_since.is_some() && !self.protocol.is_closing()
     }
 
+    /// Whether reading would do anything.
+    pub(super) fn may_read(&self, pipe: &Pipe, peer: &Peer, now: Instant) -> bool {
+        let has_input = match self.paused_since {
+            Some(_) => peer.outbox.has_room(),
+            None => pipe.is_readable(now),
+        };
+        has_input && !self.protocol.is_closing()
+    }
+
     pub(super) fn read(
         &mut self,
         pipe: &mut Pipe,

@@ -119,6 +119,7 @@ fn handle_attach(
         detaches: Vec::new(),
         adjusts: Vec::new(),
         ack_wanted: 0,
+        quiet_at: 0,
         ack_told: 0,
     };
     let attached = attached(hosted, &place);

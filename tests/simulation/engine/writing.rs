@@ -4,7 +4,6 @@ use tautline::{
     protocol::{
         Adjusted, Bytes, Detached, Done, EngineMessage, Exited, Gap, InputApplied, Output,
         OutputFlags, Resized, SPLIT_TAIL_MAX, Started, Vocabulary, encode, encode_split,
-        limits::FRAME_MAX,
     },
     state::{Attachment, Connection, Cursor, Send, Session},
 };
@@ -18,6 +17,9 @@ use crate::{
     moment::Moment,
     wire::{Flow, Wire},
 };
+
+/// A frame of a stream that is not output is no larger.
+const NOTICE_MAX: usize = 256;
 
 /// Frames of one attachment in one write.
 const BATCH_FRAMES: usize = 4;
@@ -35,6 +37,21 @@ struct Planned {
     /// Where the attachment stands once this frame was begun.
     cursor: Cursor,
     send: Send,
+}
+
+/// Whether a write would do anything when the socket has that much room.
+pub(super) fn may_write(
+    protocol: &Connection,
+    peer: &Peer,
+    hosted: &[Hosted],
+    room: usize,
+) -> bool {
+    if !peer.deferred.is_empty() && peer.outbox.has_room() {
+        return true;
+    }
+    let is_owed = |place: &Place| place.quiet_at != hosted[place.session].changes;
+    let is_any_owed = || protocol.is_ready() && peer.places.iter().any(is_owed);
+    room > 0 && (!peer.outbox.is_empty() || is_any_owed())
 }
 
 /// Writes once; tells whether anything was written.
@@ -61,16 +78,22 @@ pub(super) fn write(
             Flow::Ended => false,
         };
     }
-    if !protocol.is_ready() || !wire.down.is_writable() {
+    let room = wire.down.room();
+    if !protocol.is_ready() || room == 0 {
         return false;
     }
     for _ in 0..peer.places.len() {
         peer.next = (peer.next + 1) % peer.places.len();
         let at = peer.next;
         let session = peer.places[at].session;
-        let batch = Batch::plan(&hosted[session].session, &peer.places[at]);
+        let changes = hosted[session].changes;
+        if peer.places[at].quiet_at == changes {
+            continue;
+        }
+        let batch = Batch::plan(&hosted[session].session, &peer.places[at], room);
         if batch.frames.is_empty() {
             check_acks(&hosted[session], &peer.places[at]);
+            peer.places[at].quiet_at = changes;
             continue;
         }
         // Round robin counts writes: whoever found the socket full is next again.
@@ -85,12 +108,12 @@ pub(super) fn write(
 }
 
 impl Batch {
-    /// Plans frames without changing anything.
-    fn plan(session: &Session<usize>, place: &Place) -> Self {
+    /// Plans frames without changing anything, as many as may be begun.
+    fn plan(session: &Session<usize>, place: &Place, room: usize) -> Self {
         let mut batch = Self::default();
         let attachment = session.attachment(place.id).expect("a place has its attachment");
         let mut cursor = attachment.cursor();
-        while batch.frames.len() < BATCH_FRAMES {
+        while batch.frames.len() < BATCH_FRAMES && batch.bytes.len() < room {
             let Some(send) = session.next_send(attachment, &mut cursor) else { break };
             let begin = batch.bytes.len();
             encode_send(&mut batch.bytes, session, attachment, &send);
@@ -112,6 +135,7 @@ impl Batch {
         let last = self.frames.last().expect("at least one byte was written");
         let at = peer.next;
         hosted.session.commit(peer.places[at].id, last.cursor);
+        hosted.changes += 1;
         if last.end > count {
             moment.count(Event::PartialFrame);
         }
@@ -241,7 +265,7 @@ fn notice(
 }
 
 fn push(bytes: &mut Vec<u8>, id: u64, message: impl Vocabulary) {
-    let mut frame = [0; FRAME_MAX];
-    let size = encode(&mut frame, id, message).expect("a notice fits a frame");
+    let mut frame = [0; NOTICE_MAX];
+    let size = encode(&mut frame, id, message).expect("a notice is small");
     bytes.extend_from_slice(&frame[..size]);
 }
