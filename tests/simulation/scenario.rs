@@ -104,16 +104,20 @@ struct Scale {
     pipe: (u64, u64),
     terminal: (u64, u64),
     quota_max: u64,
-    flood_max: u64,
+    floods_max: [u64; 3],
     input_windows: [u32; 3],
     delays_us: [u64; 4],
 }
 
+/// How often what is typed or printed fills the narrowest place on its way, at most: whatever takes
+/// more turns than that shows the same once more.
+const PASSES_MAX: u64 = 25;
+
 const TINY: Scale = Scale {
-    pipe: (1, 48),
-    terminal: (1, 16),
-    quota_max: 200,
-    flood_max: 600,
+    pipe: (4, 96),
+    terminal: (1, 32),
+    quota_max: 40,
+    floods_max: [20, 100, 200],
     input_windows: [1, 7, 64],
     delays_us: [0, 0, 5, 20],
 };
@@ -121,55 +125,96 @@ const TINY: Scale = Scale {
 const SMALL: Scale = Scale {
     pipe: (64, 8_192),
     terminal: (64, 2_048),
-    quota_max: 6_000,
-    flood_max: 30_000,
-    input_windows: [100, 1_000, limits::INPUT_MAX as u32],
+    quota_max: 600,
+    floods_max: [200, 2_000, 20_000],
+    input_windows: [20, 100, limits::INPUT_MAX as u32],
     delays_us: [0, 50, 1_000, 20_000],
 };
 
+/// Much output through wide pipes, so that it leaves the log before it was read.
 const LARGE: Scale = Scale {
-    pipe: (4_096, 262_144),
-    terminal: (512, 65_536),
-    quota_max: 40_000,
-    flood_max: 160_000,
+    pipe: (16_384, 262_144),
+    terminal: (8_192, 65_536),
+    quota_max: 8_000,
+    floods_max: [20_000, 120_000, 200_000],
     input_windows: [limits::INPUT_MAX as u32, 8_192, 65_536],
     delays_us: [0, 50, 1_000, 20_000],
 };
 
+/// So many children one after the other that their ends are forgotten before a slow client is told.
+const CROWDED: Scale = Scale {
+    pipe: (64, 1_000),
+    terminal: (16, 64),
+    quota_max: 0,
+    floods_max: [20, 20, 40],
+    input_windows: SMALL.input_windows,
+    delays_us: SMALL.delays_us,
+};
+
 impl Scenario {
     pub(crate) fn new(random: &mut Random) -> Self {
-        let scale = match random.below(10) {
-            0 => TINY,
-            1..8 => SMALL,
-            _ => LARGE,
-        };
-        let wire = WirePlan {
-            capacity: random.between(scale.pipe.0, scale.pipe.1) as usize,
-            delay_max: Duration::from_micros(random.pick(&scale.delays_us)),
-        };
-        let session_count = random.between(1, SESSIONS_MAX as u64) as usize;
-        let mut sessions = (0..session_count).map(|_| session(scale, random)).collect::<Vec<_>>();
-        let client_count = random.between(1, 4) as usize;
+        match random.below(100) {
+            0..40 => Self::of(&TINY, random),
+            40..83 => Self::of(&SMALL, random),
+            83..96 => Self::of(&LARGE, random).with_sleepers(),
+            _ => Self::crowded(random),
+        }
+    }
+
+    fn of(scale: &Scale, random: &mut Random) -> Self {
+        let wire = wire(scale, random);
+        let session_count = random.pick(&[1, 1, SESSIONS_MAX]);
+        let sessions = (0..session_count).map(|_| {
+            let generations = random.pick(&[1, 1, 1, 2, 3]);
+            session(scale, wire, generations, random)
+        });
+        let mut sessions = sessions.collect::<Vec<_>>();
+        let client_count = random.pick(&[1, 1, 2, 2, 3, TYPISTS - 1]);
         let clients = (0..client_count).map(|_| client(&sessions, random)).collect::<Vec<_>>();
         for (client, plan) in clients.iter().enumerate() {
             for seat in plan.seats.iter().filter(|seat| seat.is_typist) {
-                sessions[seat.session].quotas[client] = random.between(1, scale.quota_max);
+                let session = &mut sessions[seat.session];
+                let most = wire.capacity.min(session.input_capacity) as u64 * PASSES_MAX;
+                session.quotas[client] = random.between(1, scale.quota_max.min(most));
             }
         }
         let crime = random.chance(40).then(|| Crime::any(random));
         let crime = crime.filter(|crime| crime.is_possible(&sessions[0]));
         Self { sessions, clients, crime, wire }
     }
+
+    /// Everybody stops reading once: a flood goes by, or waits.
+    fn with_sleepers(mut self) -> Self {
+        self.clients.iter_mut().for_each(|client| client.deaf = 2);
+        self
+    }
+
+    /// Nobody types, and everybody stops reading.
+    fn crowded(random: &mut Random) -> Self {
+        let wire = wire(&CROWDED, random);
+        let generations = random.between(66, 80);
+        let sessions = vec![session(&CROWDED, wire, generations, random)];
+        let clients = (0..random.between(1, 2)).map(|_| {
+            let mut client = client(&sessions, random);
+            client.seats.iter_mut().for_each(|seat| seat.is_typist = false);
+            client.deaf = 3;
+            client
+        });
+        Self { clients: clients.collect(), sessions, crime: None, wire }
+    }
 }
 
-fn session(scale: Scale, random: &mut Random) -> SessionPlan {
-    let generations = match random.below(20) {
-        0 => random.between(66, 90),
-        1..6 => random.between(2, 3),
-        _ => 1,
-    };
-    let is_crowded = generations > 3;
-    let flood_max = if is_crowded { 40 } else { scale.flood_max };
+fn wire(scale: &Scale, random: &mut Random) -> WirePlan {
+    WirePlan {
+        capacity: random.between(scale.pipe.0, scale.pipe.1) as usize,
+        delay_max: Duration::from_micros(random.pick(&scale.delays_us)),
+    }
+}
+
+fn session(scale: &Scale, wire: WirePlan, generations: u64, random: &mut Random) -> SessionPlan {
+    let output_capacity = random.between(scale.terminal.0, scale.terminal.1) as usize;
+    let flood_most = wire.capacity.min(output_capacity) as u64 * PASSES_MAX;
+    let flood_max = random.pick(&scale.floods_max).min(flood_most);
     let terms = SessionTerms {
         log_size: random.pick(&[limits::OUTPUT_WINDOW_MIN as usize, 20_000, 100_000]),
         input_window: random.pick(&scale.input_windows),
@@ -186,20 +231,19 @@ fn session(scale: Scale, random: &mut Random) -> SessionPlan {
         is_echoing: random.chance(70),
         leaves_background: random.chance(15),
         input_capacity: random.between(scale.terminal.0, scale.terminal.1) as usize,
-        output_capacity: random.between(scale.terminal.0, scale.terminal.1) as usize,
-        laziness: random.pick(&[0, 20, 80]),
+        output_capacity,
+        laziness: random.pick(&[0, 20, 60]),
         quotas: [0; TYPISTS],
     }
 }
 
 fn client(sessions: &[SessionPlan], random: &mut Random) -> ClientPlan {
     let mut seats: Vec<SeatPlan> = Vec::new();
-    for number in 1..=random.pick(&[1, 1, 2, 3]) {
+    for number in 1..=random.pick(&[1, 1, 1, 2, 3]) {
         let session = random.below(sessions.len() as u64) as usize;
         let is_taken = seats.iter().any(|seat| seat.session == session && seat.is_typist);
-        let is_crowded = sessions[session].generations > 3;
         let mut seat = seat(session, number, random);
-        seat.is_typist &= !is_taken && !is_crowded;
+        seat.is_typist &= !is_taken;
         seats.push(seat);
     }
     ClientPlan {
@@ -231,7 +275,7 @@ fn seat(session: usize, number: u32, random: &mut Random) -> SeatPlan {
             Delivery::None => 0,
             _ => random.pick(&[limits::OUTPUT_WINDOW_MIN, 10_000, 65_536]),
         },
-        pause_limit_ms: random.pick(&[u32::MAX, u32::MAX, 20, 500, 2_000]),
+        pause_limit_ms: random.pick(&[u32::MAX, 20, 20, 500, 2_000]),
         is_read_only,
         is_from_start: random.chance(60),
         is_typist: !is_read_only && random.chance(75),

@@ -38,7 +38,7 @@ const TAPE_SIZE: u64 = 100_000;
 const LINES_SIZE: u64 = 90_000;
 
 /// Most bytes a child prints at once.
-pub(crate) const PRINT_MAX: usize = 4_096;
+pub(crate) const PRINT_MAX: usize = 8_192;
 
 /// Bytes that tell who typed them and, nearly, where.
 static TAPES: LazyLock<[Vec<u8>; TYPISTS]> = LazyLock::new(|| {

@@ -16,6 +16,9 @@ use crate::{
 /// Rounds after which somebody must be stuck in a circle.
 const ROUNDS_MAX: u64 = 2_000_000;
 
+/// How often whoever moved leaves it at that, in percent.
+const BURSTS: u64 = 30;
+
 /// Virtual time after which everything was to be over.
 const TIME_MAX: Duration = Duration::from_secs(3_600);
 
@@ -104,19 +107,9 @@ impl World {
         assert!(self.moment.now - self.begun < TIME_MAX, "it takes for ever: {self:?}");
         self.moment.now += self.moment.random.delay(TICK);
         self.is_quiet = false;
-        let mut is_moved = false;
-        let mut is_idle = false;
         self.list_ready();
         let is_asleep = self.ready.is_empty();
-        while !self.ready.is_empty() {
-            let at = self.moment.random.below(self.ready.len() as u64) as usize;
-            let actor = self.ready.swap_remove(at);
-            if self.moment.may_idle(10) {
-                is_idle = true;
-            } else {
-                is_moved |= self.step(actor);
-            }
-        }
+        let (mut is_moved, is_idle) = self.step_ready();
         is_moved |= self.engine.step_timers(&mut self.terminals, &mut self.wires, &mut self.moment);
         for (hosted, terminal) in self.engine.hosted.iter_mut().zip(&self.terminals) {
             hosted.check(terminal, self.moment.now);
@@ -136,8 +129,26 @@ impl World {
         }
     }
 
-    /// Lists who has something to do: most have nothing most of the time, and to ask is cheaper than
-    /// to let them try.
+    /// Everybody who has something to do takes a step, or several; tells whether anybody moved, and
+    /// whether anybody had no mind to.
+    fn step_ready(&mut self) -> (bool, bool) {
+        let (mut is_moved, mut is_idle) = (false, false);
+        while !self.ready.is_empty() {
+            let at = self.moment.random.below(self.ready.len() as u64) as usize;
+            let is_busy = !self.moment.may_idle(10);
+            let has_moved = is_busy && self.step(self.ready[at]);
+            is_idle |= !is_busy;
+            is_moved |= has_moved;
+            // Whoever moved can often go on, and bursts are an order like any other.
+            if !has_moved || self.moment.random.chance(BURSTS) {
+                self.ready.swap_remove(at);
+            }
+        }
+        (is_moved, is_idle)
+    }
+
+    /// Lists who has something to do: most have nothing most of the time, and to ask is cheaper
+    /// than to let them try.
     fn list_ready(&mut self) {
         let Self { moment, scenario, wires, terminals, engine, clients, hostile, ready, .. } = self;
         let now = moment.now;

@@ -4,6 +4,9 @@ use tautline::protocol::{ArchivedAttached, limits::INPUT_MAX};
 
 use crate::{census::Event, moment::Moment, scenario::SeatPlan};
 
+/// So many bytes that it should know to be written a client may send once more.
+const REPEATED_MAX: u64 = 20;
+
 /// Offsets count from `base` on the client's tape: where the epoch, or the ledger, began.
 #[derive(Debug, Default)]
 pub(crate) struct InputSide {
@@ -57,7 +60,8 @@ impl InputSide {
         self.applied = self.applied.max(applied);
         // Once more what is accepted already: a duplicate, or a frame that is new only in part.
         let is_repeated = moment.random.chance(30);
-        self.next = if is_repeated { moment.random.between(applied, accepted) } else { accepted };
+        let oldest = applied.saturating_sub(REPEATED_MAX);
+        self.next = if is_repeated { moment.random.between(oldest, accepted) } else { accepted };
         self.window = attached.input_window.to_native().into();
     }
 

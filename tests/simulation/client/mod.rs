@@ -173,7 +173,7 @@ impl Client {
         if !self.link.is_ready() || !plan.has_whims() {
             return;
         }
-        self.whim = match moment.random.below(32) {
+        self.whim = match moment.random.below(20) {
             0 if plan.deaf > 0 => Some(Whim::Deafness),
             1 if plan.cuts > 0 => Some(Whim::Cut),
             2..5 => Some(Whim::Request),

@@ -150,11 +150,11 @@ impl Library {
     }
 
     fn say_adjust(&mut self, out: &mut ByteQueue, at: usize, moment: &mut Moment) {
+        self.plan.adjusts -= 1;
         let seat = &self.seats[at];
         if seat.output.delivery() == Delivery::None {
             return self.say_ping_for_once(out);
         }
-        self.plan.adjusts -= 1;
         let is_demoted = seat.output.is_demoted(&seat.plan);
         let delivery = if is_demoted { Delivery::Lossless.to_wire() } else { UNCHANGED };
         let adjust = Adjust {
