@@ -5,7 +5,7 @@
 //! connection, and which child dies when. Every byte either way is compared with what was really
 //! typed and printed, at every step.
 //!
-//! `TAUT_SIM_SEEDS=N` runs N seeds instead of 500, `TAUT_SIM_SEED=n` exactly one, and
+//! `TAUT_SIM_SEEDS=N` runs N seeds instead of 4,000, `TAUT_SIM_SEED=n` exactly one, and
 //! `TAUT_SIM_TRACE=1` prints its history. `TAUT_SIM_CENSUS=1` tells what happened how often.
 
 mod byte_queue;
@@ -31,7 +31,7 @@ use std::{
 
 use census::Census;
 
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 4_000;
 
 /// A history went wrong: no more are begun.
 static IS_BROKEN: AtomicBool = AtomicBool::new(false);
@@ -100,7 +100,9 @@ impl Drop for Hint {
     fn drop(&mut self) {
         if thread::panicking() {
             IS_BROKEN.store(true, Ordering::Relaxed);
-            eprintln!("\nTAUT_SIM_SEED={} cargo test --test simulation every_history\n", self.0);
+            // In one piece: another thread may be failing, too.
+            let again = format!("\nTAUT_SIM_SEED={} cargo test --test simulation", self.0);
+            eprint!("{}", again + " every_history\n\n");
         }
     }
 }

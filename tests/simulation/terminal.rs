@@ -34,6 +34,8 @@ pub(crate) struct Terminal {
     /// How much of each client's tape was written to the terminal, and read by a child.
     pub(crate) written: [u64; TYPISTS],
     pub(crate) read: [u64; TYPISTS],
+    /// How much was written before each of the children that were replaced was.
+    written_before: Vec<[u64; TYPISTS]>,
     last_typist: Option<usize>,
     pub(crate) exits: Vec<Ended>,
     exit_notice: Option<(Instant, Exit)>,
@@ -85,6 +87,7 @@ impl Terminal {
             printed: Printed::default(),
             written: [0; TYPISTS],
             read: [0; TYPISTS],
+            written_before: Vec::new(),
             last_typist: None,
             exits: Vec::new(),
             exit_notice: None,
@@ -117,7 +120,15 @@ impl Terminal {
         });
         // What no child read is lost with the terminal it was written to.
         self.read = self.written;
+        if generation > 0 {
+            self.written_before.push(self.written);
+        }
         self.last_typist = None;
+    }
+
+    /// How much of a client's tape was written by the end of a child that ended.
+    pub(crate) fn written_by(&self, generation: u64, client: usize) -> u64 {
+        self.written_before.get(generation as usize).unwrap_or(&self.written)[client]
     }
 
     /// Whether the last child was patient: everything was typed, read and printed.

@@ -11,6 +11,8 @@ const REPEATED_MAX: u64 = 20;
 #[derive(Debug, Default)]
 pub(crate) struct InputSide {
     pub(crate) base: u64,
+    /// The ledger died with the attachment: some of what was sent may have died with it.
+    is_base_guessed: bool,
     /// Everything below was put into frames.
     sent: u64,
     /// The next offset to put into a frame: below `sent` when some is sent again.
@@ -46,6 +48,7 @@ impl InputSide {
             self.begin_at(written);
         } else if is_new_ledger {
             self.begin_at(self.base + self.sent);
+            self.is_base_guessed = true;
         }
         self.turn = 0;
         assert!(applied <= accepted, "client {client}");
@@ -77,6 +80,13 @@ impl InputSide {
         self.applied
     }
 
+    /// The child ended: everything of this client that was written is known to be.
+    pub(crate) fn check_last_applied(&self, client: usize, written: u64) {
+        let applied = self.base + self.applied;
+        let is_known = self.is_base_guessed || applied == written;
+        assert!(is_known, "client {client}: {written} bytes were written, it knows of {applied}");
+    }
+
     pub(crate) fn turn(&self) -> u16 {
         self.turn
     }
@@ -89,6 +99,7 @@ impl InputSide {
     /// Input offsets begin at 0 again.
     fn begin_at(&mut self, base: u64) {
         self.base = base;
+        self.is_base_guessed = false;
         (self.sent, self.next, self.applied) = (0, 0, 0);
     }
 

@@ -211,6 +211,11 @@ impl Seat {
             ended.printed
         );
         if epoch == self.epoch {
+            if self.plan.is_typist {
+                let written =
+                    truth.terminals[session].written_by(engine::generation(epoch), client);
+                self.input.check_last_applied(client, written);
+            }
             self.input.is_child_up = false;
         }
         self.has_seen_last_exit |= engine::generation(epoch) + 1 == plan.generations;

@@ -11,7 +11,10 @@ use tautline::{
     state::{AttachmentId, ClientId, LedgerId, Session},
 };
 
-use crate::{census::Event, moment::Moment, scenario::SessionPlan, terminal::Terminal, wire::Flow};
+use crate::{
+    census::Event, moment::Moment, scenario::SessionPlan, tape::typist, terminal::Terminal,
+    wire::Flow,
+};
 
 pub(crate) struct Hosted {
     pub(crate) index: usize,
@@ -128,6 +131,21 @@ impl Hosted {
             (_, command) => command,
         };
         self.commands.push_back(command);
+        self.check_window();
+    }
+
+    /// Nobody has more queued than a window, however often it left and came back.
+    fn check_window(&self) {
+        let Some(PtyCommand::Input { bytes, .. }) = self.commands.back() else { return };
+        let whose = typist(bytes[0]);
+        let queued = self.commands.iter().map(|command| match command {
+            PtyCommand::Input { bytes, written, .. } if typist(bytes[0]) == whose => {
+                bytes.len() - written
+            }
+            _ => 0,
+        });
+        let (queued, window) = (queued.sum::<usize>(), self.plan.terms.input_window as usize);
+        assert!(queued <= window, "client {whose}: {queued} bytes are queued, of {window} granted");
     }
 
     pub(super) fn forget(&mut self, id: AttachmentId) {
