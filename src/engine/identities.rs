@@ -26,7 +26,7 @@ struct Identity {
     uid: u32,
     /// Its live connections, one for each purpose.
     connections: Vec<(u8, Arc<ClientHandle>)>,
-    /// Until when it may come back, once it has no connection.
+    /// Until when something may be kept that it could come back for, if anything was ever lost.
     until: Option<Instant>,
 }
 
@@ -73,7 +73,6 @@ impl Identities {
         if !identity.is_kept(now) {
             *identity = fresh();
         }
-        identity.until = None;
         identity.connections.retain(|(purpose, _)| *purpose != hello.purpose);
         identity.connections.push((hello.purpose, Arc::clone(handle)));
     }
@@ -89,10 +88,12 @@ impl Identities {
         if identity.connections.len() == before || !identity.connections.is_empty() {
             return;
         }
-        let until = (!grace.is_zero()).then(|| Instant::now() + grace);
-        match identity.until.max(until) {
-            None => drop(identities.remove(&client)),
-            until => identity.until = until,
+        let now = Instant::now();
+        let until = (!grace.is_zero()).then(|| now + grace);
+        // A connection that died before it asked for anything leaves what the one before it left.
+        identity.until = identity.until.max(until);
+        if !identity.is_kept(now) {
+            identities.remove(&client);
         }
     }
 }
@@ -110,7 +111,8 @@ fn make_room(identities: &mut BTreeMap<ClientId, Identity>) {
     if identities.len() < IDENTITIES_MAX {
         return;
     }
-    let away = identities.iter().filter_map(|(id, identity)| Some((identity.until?, *id)));
+    let away = identities.iter().filter(|(_, identity)| identity.connections.is_empty());
+    let away = away.filter_map(|(id, identity)| Some((identity.until?, *id)));
     if let Some((_, longest)) = away.min() {
         identities.remove(&longest);
     }
@@ -181,6 +183,19 @@ mod tests {
         identities.leave([2; 16], &other, Duration::ZERO);
         assert_eq!(identities.0.lock().len(), 1);
         assert!(identities.prove(&hello(2, [9; 16]), 0).is_ok(), "it is a new client");
+    }
+
+    #[test]
+    fn a_connection_that_died_at_once_leaves_what_the_one_before_it_left() {
+        let identities = Identities::default();
+        let (secret, first) = joined(&identities, 1);
+        identities.leave([1; 16], &first, GRACE);
+        let second = Arc::new(ClientHandle::new(78));
+        identities.join(&hello(1, secret), 0, secret, &second);
+        identities.leave([1; 16], &second, Duration::ZERO);
+        let refused = identities.prove(&hello(1, [9; 16]), 0);
+        assert_eq!(refused.map(|_| ()), Err(Refusal::ResumeSecret));
+        assert_eq!(identities.prove(&hello(1, secret), 0).unwrap().secret, secret);
     }
 
     #[test]
