@@ -58,7 +58,7 @@ impl Connecting {
         let hello = ClientHello {
             purpose: config.purpose.to_wire(),
             rights: config.rights,
-            client_id: config.client_id,
+            client_id: config.client_id.unwrap_or_else(crate::sys::random_bytes),
             heartbeat_ms,
             ..ClientHello::default()
         };

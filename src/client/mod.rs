@@ -65,9 +65,9 @@ pub struct ClientConfig {
     pub purpose: Purpose,
     /// [`Rights`] asked for. Default: all.
     pub rights: u32,
-    /// The client's id: the same over its connections. Default: random. All zero makes a client
-    /// that cannot come back to what it had.
-    pub client_id: [u8; 16],
+    /// The client's id: the same over its connections, and nobody else's. Default: `None`, a random
+    /// one for each client that is made. All zero makes one that cannot come back to what it had.
+    pub client_id: Option<[u8; 16]>,
     /// How a lost connection is made again; `None` for not at all. Default: see
     /// [`ReconnectPolicy`].
     pub reconnect: Option<ReconnectPolicy>,
@@ -86,7 +86,7 @@ impl Default for ClientConfig {
         Self {
             purpose: Purpose::Client,
             rights: Rights::ALL,
-            client_id: crate::sys::random_bytes(),
+            client_id: None,
             reconnect: Some(ReconnectPolicy::default()),
             heartbeat: None,
             hello_timeout: Duration::from_secs(5),
