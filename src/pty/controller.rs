@@ -13,6 +13,9 @@ use rustix::{io::Errno, process::Pid};
 use tautline_protocol::WindowSize;
 use tokio::io::{Interest, unix::AsyncFd};
 
+use super::line_rules::line_rules;
+use crate::state::LineRules;
+
 /// The controller side. Reading belongs to one task, writing and resizing to another.
 #[derive(Clone)]
 pub struct Controller {
@@ -68,6 +71,15 @@ impl Controller {
                 result => return result.map_err(io::Error::from),
             }
         }
+    }
+
+    /// How input is put together to lines right now.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal is gone.
+    pub fn line_rules(&self) -> io::Result<LineRules> {
+        line_rules(self.reading.get_ref())
     }
 
     /// Waits until input fits again. Registered for this wait only, on a duplicate: an edge for

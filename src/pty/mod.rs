@@ -9,6 +9,8 @@ mod child;
 #[cfg(unix)]
 mod controller;
 #[cfg(unix)]
+mod line_rules;
+#[cfg(unix)]
 mod process;
 #[cfg(unix)]
 mod spawn;
@@ -21,6 +23,8 @@ pub use child::Child;
 pub(crate) use child::signal;
 #[cfg(unix)]
 pub use controller::Controller;
+#[cfg(unix)]
+pub use line_rules::LINE_MAX;
 #[cfg(unix)]
 pub(crate) use process::{process_directory, process_name};
 #[cfg(unix)]

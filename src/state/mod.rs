@@ -9,6 +9,7 @@ mod heartbeat;
 mod input_call;
 mod input_marks;
 mod input_sender;
+mod line_gauge;
 mod link;
 mod log;
 mod reception;
@@ -21,6 +22,7 @@ pub use heartbeat::{Beat, HEARTBEAT_MAX, HEARTBEAT_MIN, Heartbeat, INTERVALS_SIL
 pub use input_call::{CallId, CallOutcome, SenderEnd};
 pub use input_marks::{InputMarks, InputVerdict};
 pub use input_sender::{InputFrame, InputSender, Leftover, SenderMarks};
+pub use line_gauge::{LineGauge, LineRules};
 pub use link::{Link, LinkAction, LinkEnd, LinkPolicy, LinkStep};
 pub use log::{LogPiece, READ_TURN, SessionLog};
 pub use reception::{Attachable, Reception, ResumeStep, Resumed, Taken};
