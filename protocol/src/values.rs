@@ -278,7 +278,8 @@ flag_set! {
         IF_ABSENT = 1,
         /// Forget the session when its child has ended and its output was delivered.
         EPHEMERAL = 1 << 1,
-        /// The terminal starts without echo and without output processing.
+        /// The terminal starts without echo and without output processing; lines may be of any
+        /// length (section 9.3).
         RAW = 1 << 2,
         /// The child starts from the engine's own HOME, USER, LOGNAME, SHELL, PATH, LANG, LC_* and
         /// TZ, and `env` comes on top. Without it, `env` is all the child gets, but for

@@ -20,6 +20,7 @@ mod identities;
 mod idleness;
 mod input_requests;
 mod leaving;
+mod line_writer;
 mod outbox;
 mod output_batch;
 mod plugin_path;

@@ -4,12 +4,13 @@ use std::io::{self, IoSlice};
 
 use smallvec::SmallVec;
 use tautline_protocol::{
-    Adjusted, Bytes, Detached, Done, EngineMessage, Exited, Gap, InputApplied, Output, OutputFlags,
-    Resized, SPLIT_TAIL_MAX, Started, encode_split, limits::HEADER_SIZE,
+    Adjusted, Bytes, Detached, Done, EngineMessage, ErrorCode, Exited, Gap, InputApplied, Output,
+    OutputFlags, Resized, SPLIT_TAIL_MAX, Started, encode_split, limits::HEADER_SIZE,
 };
 
 use super::{
     Engine,
+    failure::Failure,
     outbox::{Outbox, REPLY_ROOM},
     session_host::{SessionCore, SessionHost},
 };
@@ -110,6 +111,12 @@ fn push_notice(
         Send::InputApplied { applied } => {
             EngineMessage::InputApplied(InputApplied { attachment: number, flags: 0, applied })
         }
+        Send::LineFull { accepted } => {
+            let failure = Failure { attachment: number, ..line_too_long(accepted) };
+            // It answers input, which may have had an id of its own or none: the offset tells.
+            outbox.push_failure(0, &failure).expect("there was room for a small message");
+            return false;
+        }
         Send::Exited { epoch, offset, exit } => EngineMessage::Exited(Exited {
             attachment: number,
             value: exit.value,
@@ -147,6 +154,11 @@ fn push_notice(
         return true;
     }
     false
+}
+
+fn line_too_long(accepted: u64) -> Failure {
+    let text = "the program reads lines, and its terminal has no room for one that long";
+    Failure { value: accepted, ..Failure::new(ErrorCode::LineTooLong, text) }
 }
 
 fn write_output<S: Stream>(

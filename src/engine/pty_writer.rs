@@ -3,14 +3,23 @@
 //! Input is written at once. Only when the terminal takes no more is it queued, in order, and while
 //! anything is queued nothing overtakes it. The queue is bounded by the input windows that were
 //! granted: the task always takes commands, so no connection ever waits for a child.
+//!
+//! Input that a terminal's line has no room for is refused here, where the modes can be looked at
+//! right before the write: whoever typed it goes on where writing ended, and what more of it waits
+//! or is on its way is dropped.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use smallvec::SmallVec;
 use tautline_protocol::WindowSize;
 use tokio::sync::mpsc;
 
-use super::{Engine, session_host::SessionHost, statistics::count};
+use super::{
+    Engine,
+    line_writer::{LineWriter, WriteEnd},
+    session_host::SessionHost,
+    statistics::count,
+};
 use crate::{
     latency::Stage,
     limits::INPUT_INLINE,
@@ -64,15 +73,17 @@ impl InputBytes {
 pub(super) struct PtyWriter {
     host: Arc<SessionHost>,
     engine: Arc<Engine>,
-    controller: Controller,
+    terminal: LineWriter,
     queue: WriteQueue,
-    /// The terminal is gone: what comes is dropped, and never reported as written.
-    is_broken: bool,
+    /// Input was refused: what comes may be of before that, and is dropped then.
+    has_refused: bool,
 }
 
 impl PtyWriter {
     pub(super) fn new(host: Arc<SessionHost>, engine: Arc<Engine>, controller: Controller) -> Self {
-        Self { host, engine, controller, queue: WriteQueue::default(), is_broken: false }
+        let hands_over = host.lock().recipe.is_raw;
+        let terminal = LineWriter::new(controller, hands_over);
+        Self { host, engine, terminal, queue: WriteQueue::default(), has_refused: false }
     }
 
     /// Runs until the session has no use for the child's terminal any more.
@@ -84,8 +95,10 @@ impl PtyWriter {
                 tokio::select! {
                     biased;
                     command = commands.recv() => command,
-                    writable = self.controller.writable() => {
-                        self.is_broken |= writable.is_err();
+                    writable = self.terminal.controller().writable() => {
+                        if writable.is_err() {
+                            self.terminal.handle_gone();
+                        }
                         self.write_queued();
                         continue;
                     }
@@ -106,42 +119,63 @@ impl PtyWriter {
                     self.engine.give_block_back(block);
                 }
             }
-            PtyCommand::Resize(size) if self.queue.is_empty() => resize(&self.controller, size),
+            PtyCommand::Resize(size) if self.queue.is_empty() => {
+                resize(self.terminal.controller(), size);
+            }
             PtyCommand::Resize(size) => self.queue.push_size(size),
         }
     }
 
     fn handle_input(&mut self, ledger: LedgerId, bytes: &[u8], decoded: Instant) {
-        let mut written = 0;
+        if self.has_refused && !self.host.lock().session.is_ledger_known(ledger) {
+            return;
+        }
+        let (mut written, mut end) = (0, WriteEnd::Blocked);
         if self.queue.is_empty() {
-            written = write_all(&self.controller, bytes, &mut self.is_broken);
+            (written, end) = self.terminal.write(bytes);
             report(&self.host, &self.engine, Written { ledger, count: written, decoded });
         }
-        let rest = &bytes[written..];
-        if !rest.is_empty() && !self.is_broken {
-            self.queue.push_input(ledger, rest, decoded);
+        match end {
+            WriteEnd::Done => {}
+            WriteEnd::Blocked => self.queue.push_input(ledger, &bytes[written..], decoded),
+            WriteEnd::LineFull => self.refuse(ledger),
+            // What comes is dropped, and never reported as written.
+            WriteEnd::Broken => {}
         }
     }
 
     fn write_queued(&mut self) {
         loop {
-            let Self { host, engine, controller, queue, is_broken } = self;
-            let (count, wanted) = match queue.poll() {
+            let Self { host, engine, terminal, queue, .. } = self;
+            let (count, end) = match queue.poll() {
                 None => return,
                 Some(Due::Size(size)) => {
-                    resize(controller, size);
+                    resize(terminal.controller(), size);
                     continue;
                 }
-                Some(Due::Input(bytes)) => (write_all(controller, bytes, is_broken), bytes.len()),
+                Some(Due::Input(bytes)) => terminal.write(bytes),
             };
             queue.handle_written(count, |written| report(host, engine, written));
-            if *is_broken {
-                return queue.clear();
-            }
-            if count < wanted {
-                return;
+            match end {
+                WriteEnd::Done => {}
+                WriteEnd::Blocked => return,
+                WriteEnd::LineFull => {
+                    let ledger = queue.next_ledger().expect("the byte that does not fit is queued");
+                    self.refuse(ledger);
+                }
+                WriteEnd::Broken => return queue.clear(),
             }
         }
+    }
+
+    /// The next byte of this ledger does not fit the terminal's line.
+    fn refuse(&mut self, ledger: LedgerId) {
+        self.has_refused = true;
+        self.queue.drop_input(ledger);
+        let mut core = self.host.lock();
+        core.session.handle_line_full(ledger);
+        core.wake_due();
+        self.host.rearm(&mut core);
     }
 }
 
@@ -164,17 +198,4 @@ fn resize(controller: &Controller, size: WindowSize) {
     if let Err(error) = controller.resize(size) {
         tracing::debug!(%error, "resize of a terminal that is gone");
     }
-}
-
-/// Writes until the terminal takes no more. A short write is finished, never begun again.
-fn write_all(controller: &Controller, bytes: &[u8], is_broken: &mut bool) -> usize {
-    let mut written = 0;
-    while written < bytes.len() && !*is_broken {
-        match controller.try_write(&bytes[written..]) {
-            Ok(count) => written += count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(_) => *is_broken = true,
-        }
-    }
-    written
 }

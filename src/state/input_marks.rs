@@ -74,6 +74,11 @@ impl InputMarks {
         assert!(self.applied <= self.accepted, "applied more than was accepted");
     }
 
+    /// What was not written is not to be: it is not accepted any more.
+    pub const fn handle_refused(&mut self) {
+        self.accepted = self.applied;
+    }
+
     /// Accepted bytes that were not written were dropped on request: they count as done.
     pub fn handle_dropped(&mut self) -> u64 {
         std::mem::replace(&mut self.applied, self.accepted).abs_diff(self.accepted)
@@ -119,6 +124,17 @@ mod tests {
         marks.handle_applied(3);
         assert_eq!(marks.handle_dropped(), 5);
         assert_eq!((marks.accepted(), marks.applied()), (8, 8));
+    }
+
+    #[test]
+    fn what_was_refused_is_accepted_anew_from_where_writing_ended() {
+        let mut marks = InputMarks::default();
+        marks.handle_input(0, 8, 8);
+        marks.handle_applied(3);
+        marks.handle_refused();
+        assert_eq!((marks.accepted(), marks.applied(), marks.queued()), (3, 3, 0));
+        assert_eq!(marks.handle_input(8, 1, 8), InputVerdict::Gap);
+        assert_eq!(marks.handle_input(3, 8, 8), InputVerdict::Accept { skip: 0 });
     }
 
     #[test]

@@ -150,6 +150,51 @@ impl WriteQueue {
         }
     }
 
+    /// Whose the byte is that is to be written next.
+    pub fn next_ledger(&self) -> Option<LedgerId> {
+        self.pieces.front().map(|piece| self.owners[usize::from(piece.owner)].ledger)
+    }
+
+    /// Forgets what is queued of one ledger, because the rest of it was refused. What others typed
+    /// and the sizes keep their order.
+    pub fn drop_input(&mut self, ledger: LedgerId) {
+        let Some(owner) = self.owners.iter().position(|owner| owner.ledger == ledger) else {
+            return;
+        };
+        self.owners[owner].queued = 0;
+        let is_kept = |piece: &Piece| usize::from(piece.owner) != owner;
+        self.move_sizes(is_kept);
+        let mut pieces = self.pieces.iter().map(|piece| (is_kept(piece), piece.len));
+        let mut piece = (true, 0);
+        self.bytes.retain(|_| {
+            if piece.1 == 0 {
+                piece = pieces.next().expect("every byte is in a piece");
+            }
+            piece.1 -= 1;
+            piece.0
+        });
+        self.pieces.retain(is_kept);
+        if self.bytes.is_empty() {
+            self.handle_drained();
+        }
+    }
+
+    /// Puts each size where it will be once only the pieces that are kept are there.
+    fn move_sizes(&mut self, is_kept: impl Fn(&Piece) -> bool) {
+        let mut sizes = self.sizes.iter_mut().map(|(at, _)| at).peekable();
+        let (mut from, mut dropped) = (self.written, 0);
+        for piece in &self.pieces {
+            let end = from + u64::from(piece.len);
+            let is_kept = is_kept(piece);
+            while let Some(at) = sizes.next_if(|at| **at < end) {
+                *at -= dropped + if is_kept { 0 } else { *at - from };
+            }
+            dropped += if is_kept { 0 } else { end - from };
+            from = end;
+        }
+        sizes.for_each(|at| *at -= dropped);
+    }
+
     /// Forgets everything: the terminal is gone.
     pub fn clear(&mut self) {
         self.written += self.bytes.len() as u64;
@@ -294,6 +339,32 @@ mod tests {
         let bobs = &told[1..];
         assert!(bobs.iter().all(|written| written.ledger == BOB && written.decoded == later));
         assert_eq!(bobs.iter().map(|written| written.count).sum::<usize>(), 200_000);
+    }
+
+    #[test]
+    fn what_was_refused_is_dropped_from_among_input_and_sizes() {
+        let now = Instant::now();
+        for most in 1..10 {
+            let mut queue = WriteQueue::default();
+            queue.push_input(ALICE, b"one", now);
+            queue.push_size(size(1));
+            queue.push_input(BOB, b"two", now);
+            queue.push_size(size(2));
+            queue.push_input(BOB, b"four", now);
+            queue.push_size(size(3));
+            queue.push_input(ALICE, b"three", now);
+            queue.push_size(size(4));
+            queue.handle_written(1, |_| {});
+            assert_eq!(queue.next_ledger(), Some(ALICE));
+            queue.drop_input(ALICE);
+            assert_eq!(queue.next_ledger(), Some(BOB));
+            queue.drop_input(LedgerId::of(3));
+            let (text, told) = drained(&mut queue, most);
+            assert_eq!(text, "#1two#2four#3#4");
+            assert!(told.iter().all(|(ledger, _)| *ledger == BOB));
+            queue.push_input(ALICE, b"again", now);
+            assert_eq!(drained(&mut queue, most).0, "again");
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub(crate) struct Moment {
     /// Nothing moved lately: whoever can do something does it now.
     pub(crate) is_pressed: bool,
     pub(crate) rounds: u64,
+    /// Lines may be too long. In such a history nobody sends again what is accepted: a frame that
+    /// begins there would pass for one that goes on behind a refusal.
+    pub(crate) has_long_lines: bool,
 }
 
 impl Moment {
@@ -32,6 +35,7 @@ impl Moment {
             census: Census::default(),
             is_pressed: false,
             rounds: 0,
+            has_long_lines: seed.is_multiple_of(2),
         }
     }
 

@@ -53,6 +53,8 @@ pub struct Attachment<H> {
     pub(super) ended: Option<DetachReason>,
     /// Input was refused: what else was in flight is dropped until it goes on where it must.
     pub(super) is_refusing: bool,
+    /// How often input did not fit the terminal's line.
+    pub(super) lines_full: u64,
 }
 
 impl<H> Attachment<H> {
@@ -94,6 +96,7 @@ impl<H> Attachment<H> {
             adjust_cause: AdjustCause::Asked,
             ended: None,
             is_refusing: false,
+            lines_full: 0,
         }
     }
 
@@ -222,6 +225,19 @@ impl<H> Attachment<H> {
         if std::mem::take(&mut self.is_ack_wanted) {
             self.ack_wanted_to = self.ack_wanted_to.max(end);
         }
+    }
+
+    /// Input did not fit the terminal's line, and what was in flight is no fault.
+    pub(super) const fn note_line_full(&mut self) {
+        self.lines_full += 1;
+        self.is_refusing = true;
+        // What was to be acknowledged at once never will be.
+        self.ack_wanted_to = 0;
+    }
+
+    /// Whether nobody can have gone on behind a line that was too long, because it was not told.
+    pub(super) const fn is_line_full_untold(&self) -> bool {
+        self.cursor.lines_full_told != self.lines_full
     }
 
     /// Which child input is for now, counted in `Started` told on this attachment.

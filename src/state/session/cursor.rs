@@ -30,6 +30,8 @@ pub struct Cursor {
     pub(super) size_told: u64,
     /// The number of the newest terms told.
     pub(super) terms_told: u64,
+    /// How often it was told that input did not fit the terminal's line.
+    pub(super) lines_full_told: u64,
     /// Whether the end of the attachment was told.
     pub(super) is_end_told: bool,
 }
@@ -59,6 +61,11 @@ pub enum Send {
     InputApplied {
         /// Everything below was written to the PTY.
         applied: u64,
+    },
+    /// Input did not fit the line that the terminal puts together.
+    LineFull {
+        /// Where it goes on.
+        accepted: u64,
     },
     /// The child ended, and everything it printed was sent.
     Exited {
@@ -111,6 +118,7 @@ impl<H> Session<H> {
         }
         self.skip_turns_dropped(cursor);
         self.next_notice(attachment, cursor)
+            .or_else(|| self.next_refusal(attachment, cursor))
             .or_else(|| self.next_output(attachment, cursor))
             .or_else(|| self.next_turn(attachment, cursor))
             .or_else(|| Self::next_end(attachment, cursor))
@@ -136,6 +144,23 @@ impl<H> Session<H> {
             return Some(Send::Resized { size: self.size, policy: self.size_policy });
         }
         None
+    }
+
+    /// A line that was too long, behind the mark that says what of it was written.
+    fn next_refusal(&self, attachment: &Attachment<H>, cursor: &mut Cursor) -> Option<Send> {
+        // Input of a child that was started since is another matter.
+        if cursor.lines_full_told == attachment.lines_full || cursor.turns_told != self.turns_done()
+        {
+            return None;
+        }
+        let applied = self.applied_of(attachment);
+        if cursor.applied_told < applied {
+            cursor.applied_told = applied;
+            return Some(Send::InputApplied { applied });
+        }
+        cursor.lines_full_told = attachment.lines_full;
+        let accepted = self.marks(attachment.client).map_or(0, |marks| marks.accepted());
+        Some(Send::LineFull { accepted })
     }
 
     fn next_output(&self, attachment: &Attachment<H>, cursor: &mut Cursor) -> Option<Send> {

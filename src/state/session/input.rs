@@ -59,7 +59,7 @@ impl<H> Session<H> {
         let Some(attachment) = self.attachment(id) else { return true };
         let accepted = self.marks(attachment.client).map_or(0, |marks| marks.accepted());
         turn != attachment.turn(self.turns_done(), self.turns_dropped)
-            || (attachment.is_refusing && offset > accepted)
+            || (attachment.is_refusing && (offset > accepted || attachment.is_line_full_untold()))
     }
 
     /// An attachment's input was refused and it is told so: what it sent meanwhile is no fault.
@@ -67,6 +67,32 @@ impl<H> Session<H> {
         if let Some(attachment) = self.attachment_mut(id) {
             attachment.is_refusing = true;
         }
+    }
+
+    /// The next byte of a ledger's input does not fit the line that its terminal puts together:
+    /// what of that input is not written will not be, and its client is told where to go on.
+    ///
+    /// The ledger gets another number: what is still on its way under the old one
+    /// [is to be dropped](Self::is_ledger_known).
+    pub fn handle_line_full(&mut self, ledger: LedgerId) {
+        let Some(ledger) = self.ledgers.iter_mut().find(|known| known.id == ledger) else {
+            return;
+        };
+        self.ledgers_made += 1;
+        ledger.id = LedgerId(self.ledgers_made);
+        ledger.marks.handle_refused();
+        let client = ledger.client;
+        for attachment in &mut self.attachments {
+            if attachment.client == client {
+                attachment.note_line_full();
+            }
+        }
+        self.forget_ledgers();
+    }
+
+    /// Whether input under that number is still wanted.
+    pub fn is_ledger_known(&self, ledger: LedgerId) -> bool {
+        self.ledgers.iter().any(|known| known.id == ledger)
     }
 
     /// `count` bytes of a ledger's input were written to the PTY.

@@ -49,6 +49,8 @@ impl<H> Session<H> {
         self.input_applied = 0;
         for attachment in &mut self.attachments {
             attachment.ack_wanted_to = 0;
+            // A line of the old child that was too long concerns nobody any more.
+            attachment.lines_full = attachment.cursor.lines_full_told;
         }
         // New numbers: what the old child's writer still reports concerns nobody any more.
         for ledger in &mut self.ledgers {

@@ -429,6 +429,48 @@ fn input_in_flight_over_a_refusal_is_dropped_and_no_fault() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_told_behind_what_of_it_was_written() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    let other = harness.attach(BOB, terms(Delivery::Log));
+    harness.session.attachment_mut(id).unwrap().handle_ack_wanted();
+    let (_, old) = harness.session.handle_input(id, 0, 0, 60).unwrap();
+    let (_, bobs) = harness.session.handle_input(other, 0, 0, 10).unwrap();
+    harness.session.handle_applied(old, 40, harness.now);
+    harness.session.handle_line_full(old);
+    let (verdict, _) = harness.session.handle_input(id, 0, 40, 5).unwrap();
+    assert_eq!(verdict, InputVerdict::Stale, "nobody goes on before it is told");
+    let told = [Send::InputApplied { applied: 40 }, Send::LineFull { accepted: 40 }];
+    assert_eq!(harness.send_all(id), told);
+    assert_eq!(harness.send_all(other), [], "who types where there is room hears nothing");
+    assert!(!harness.session.is_ledger_known(old) && harness.session.is_ledger_known(bobs));
+    harness.session.handle_line_full(old);
+    assert_eq!(harness.send_all(id), [], "what is dropped is not refused again");
+    let (verdict, _) = harness.session.handle_input(id, 0, 60, 10).unwrap();
+    assert_eq!(verdict, InputVerdict::Stale, "it was in flight");
+    harness.session.attachment_mut(id).unwrap().handle_ack_wanted();
+    let (verdict, new) = harness.session.handle_input(id, 0, 40, 5).unwrap();
+    assert_eq!(verdict, InputVerdict::Accept { skip: 0 });
+    harness.session.handle_applied(new, 5, harness.now);
+    let at_once = Send::InputApplied { applied: 45 };
+    assert_eq!(harness.send_all(id), [at_once], "not only once 60 bytes are written");
+}
+
+#[test]
+fn a_line_of_a_child_that_was_replaced_is_not_told() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    let (_, ledger) = harness.session.handle_input(id, 0, 0, 60).unwrap();
+    harness.session.handle_line_full(ledger);
+    harness.exit();
+    harness.session.handle_started(78, 1235, harness.now);
+    assert!(matches!(harness.send_all(id)[..], [Send::Exited { .. }, Send::Started { .. }]));
+    let (_, ledger) = harness.session.handle_input(id, 1, 0, 60).unwrap();
+    harness.session.handle_line_full(ledger);
+    assert_eq!(harness.send_all(id), [Send::LineFull { accepted: 0 }]);
+}
+
+#[test]
 fn size_policies_pick_among_those_attached() {
     let size = WindowSize::cells;
     let mut harness = Harness::started();

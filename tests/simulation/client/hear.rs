@@ -119,6 +119,12 @@ impl Library {
             (ErrorCode::ReadOnly, Some(Request::Resize { is_refused: true }) | None) => {
                 assert!(seat.plan.is_read_only, "client {}: it may type", self.index);
             }
+            (ErrorCode::LineTooLong, None) => {
+                if seat.plan.is_typist {
+                    seat.input.hear_line_too_long(error.value.to_native());
+                    moment.frames.rewind(seat.plan.session, seat.client, seat.input.end());
+                }
+            }
             (ErrorCode::NoSuchAttachment, None | Some(_)) if seat.is_ended() => {}
             (ErrorCode::SessionExited, None) => {
                 let exits = &truth.terminals[seat.plan.session].exits;

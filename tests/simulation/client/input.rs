@@ -47,8 +47,9 @@ impl InputSide {
         if !is_same_epoch {
             self.begin_at(written);
         } else if is_new_ledger {
-            self.begin_at(self.base + self.sent);
-            self.is_base_guessed = true;
+            // All that was accepted is written by then; what was not may have been refused.
+            assert!(written <= self.base + self.sent, "client {client}: written and never sent");
+            self.begin_at(written);
         }
         self.turn = 0;
         assert!(applied <= accepted, "client {client}");
@@ -62,7 +63,7 @@ impl InputSide {
         self.sent = accepted;
         self.applied = self.applied.max(applied);
         // Once more what is accepted already: a duplicate, or a frame that is new only in part.
-        let is_repeated = moment.random.chance(30);
+        let is_repeated = !moment.has_long_lines && moment.random.chance(30);
         let oldest = applied.saturating_sub(REPEATED_MAX);
         self.next = if is_repeated { moment.random.between(oldest, accepted) } else { accepted };
         self.window = attached.input_window.to_native().into();
@@ -74,6 +75,12 @@ impl InputSide {
         self.turn = self.turn.wrapping_add(1);
         self.is_child_up = true;
         self.begin_at(written);
+    }
+
+    /// Nothing was taken from here on; its user types it once more, now that there is room.
+    pub(crate) fn hear_line_too_long(&mut self, accepted: u64) {
+        assert_eq!(self.applied, accepted, "what was written is told before");
+        (self.sent, self.next) = (accepted, accepted);
     }
 
     pub(crate) fn applied(&self) -> u64 {

@@ -16,6 +16,9 @@ use crate::{
     wire::Flow,
 };
 
+/// Of so many writes in a hundred, the line has no room for what is to be written.
+const LINES_TOO_LONG: u64 = 3;
+
 pub(crate) struct Hosted {
     pub(crate) index: usize,
     pub(crate) session: Session<usize>,
@@ -266,6 +269,12 @@ impl Hosted {
             self.drop_commands();
             return true;
         }
+        if moment.has_long_lines
+            && moment.random.chance(LINES_TOO_LONG)
+            && self.refuse_line(terminal, moment)
+        {
+            return true;
+        }
         match self.commands.front_mut() {
             None => return false,
             Some(PtyCommand::Resize { size, done }) => {
@@ -290,6 +299,24 @@ impl Hosted {
                 }
             }
         }
+        true
+    }
+
+    /// What is written next does not fit its line, as any byte may not: nothing more of its typist
+    /// is written that was sent before this is told.
+    fn refuse_line(&mut self, terminal: &Terminal, moment: &mut Moment) -> bool {
+        let Some(PtyCommand::Input { ledger, bytes, written }) = self.commands.front() else {
+            return false;
+        };
+        let (ledger, client) = (*ledger, typist(bytes[*written]));
+        self.commands.retain(
+            |command| !matches!(command, PtyCommand::Input { ledger: of, .. } if *of == ledger),
+        );
+        self.session.handle_line_full(ledger);
+        let position = terminal.written[client];
+        moment.frames.rewind(self.index, client, position);
+        moment.frames.add(self.index, client, position);
+        moment.note("line too long", [self.index as u64, client as u64, position]);
         true
     }
 

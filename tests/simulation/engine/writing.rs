@@ -2,8 +2,9 @@
 
 use tautline::{
     protocol::{
-        Adjusted, Bytes, Detached, Done, EngineMessage, Exited, Gap, InputApplied, Output,
-        OutputFlags, Resized, SPLIT_TAIL_MAX, Started, Vocabulary, encode, encode_split,
+        Adjusted, Bytes, Detached, Done, EngineMessage, ErrorCode, ErrorReply, Exited, Gap,
+        InputApplied, Output, OutputFlags, Resized, SPLIT_TAIL_MAX, Started, Vocabulary, encode,
+        encode_split,
     },
     state::{Attachment, Connection, Cursor, Send, Session},
 };
@@ -159,6 +160,11 @@ fn after(send: &Send, protocol: &mut Connection, peer: &mut Peer, at: usize, hos
         }
         Send::InputApplied { applied } => place.ack_told = applied,
         Send::Started { .. } => (place.ack_told, place.ack_wanted) = (0, 0),
+        Send::LineFull { accepted } => {
+            // Its client may have typed on elsewhere.
+            assert!(place.ack_told <= accepted, "what was written is told before");
+            place.ack_wanted = 0;
+        }
         Send::Adjusted { .. } => peer.deferred.extend(place.adjusts.drain(..)),
         Send::Detached { .. } => {
             let place = peer.places.remove(at);
@@ -219,6 +225,8 @@ fn encode_send(
         }
         return;
     }
+    // Not an item of the stream: it answers input, which has no id.
+    let id = if matches!(send, Send::LineFull { .. }) { 0 } else { id };
     push(bytes, id, notice(session, attachment, send));
 }
 
@@ -237,6 +245,13 @@ fn notice(
         Send::InputApplied { applied } => {
             EngineMessage::InputApplied(InputApplied { attachment: number, flags: 0, applied })
         }
+        Send::LineFull { accepted } => EngineMessage::Error(ErrorReply {
+            value: accepted,
+            attachment: number,
+            code: ErrorCode::LineTooLong.to_wire(),
+            class: ErrorCode::LineTooLong.class().to_wire(),
+            ..ErrorReply::default()
+        }),
         Send::Exited { epoch, offset, exit } => {
             let (kind, value) = (exit.kind.to_wire(), exit.value);
             EngineMessage::Exited(Exited { attachment: number, value, epoch, offset, kind })
