@@ -89,12 +89,14 @@ async fn everything_typed_and_printed_over_many_cuts_is_there_once() {
     within(maker.spawn(&raw_script("w", &script))).await.unwrap();
     let client = Client::connect(&proxy.socket, eager()).await.unwrap();
     let (input, mut events) = join(&client, "w").await;
+    // Before that its terminal echoes.
+    let mut printed = fixture::read_until(&mut events, b"ready\n").await;
+    let (mut replayed, mut resumed) = (0, 0);
     let begun = Instant::now();
     let sending = tokio::spawn({
         let typed = typed.clone();
         async move { input.send(&typed).await }
     });
-    let (mut printed, mut replayed, mut resumed) = (Vec::new(), 0, 0);
     while printed.len() < size + b"ready\n".len() {
         match within(events.next()).await.unwrap().unwrap() {
             Event::Output { offset, bytes, .. } => {

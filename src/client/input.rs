@@ -36,6 +36,8 @@ struct Typing {
     sender: InputSender,
     /// What the engine said when it refused input last.
     refused: Option<EngineError>,
+    /// A line was too long for the terminal, and nobody was told yet.
+    is_line_untold: bool,
     /// Why the attachment is not made again.
     given_up: Option<GiveUpReason>,
 }
@@ -53,7 +55,8 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// Each says how much was written.
+    /// Each says how much was written. After `Refused` with the code `LineTooLong` typing goes on:
+    /// what is sent next stands behind what was written.
     ///
     /// # Cancel safety
     ///
@@ -91,9 +94,14 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// If nothing will be taken: for good, or until another child was started.
+    /// If nothing will be taken: for good, or until another child was started. Once, `Refused` with
+    /// the code `LineTooLong`, if the terminal had no room for a line that was typed before: nothing
+    /// behind that was written, and the next call types again.
     pub fn try_send(&self, bytes: &[u8]) -> Result<usize, SendError> {
         let mut typing = self.inbox.input.typing.lock();
+        if let Some(info) = typing.take_line_too_long() {
+            return Err(SendError::Refused { info, applied: 0 });
+        }
         let taken = typing.sender.push(bytes);
         typing.send(&self.handle.line, self.inbox.number);
         match typing.sender.stopped().filter(|_| taken == 0) {
@@ -111,7 +119,8 @@ impl Input {
             moved.as_mut().enable();
             {
                 let typing = input.typing.lock();
-                if typing.sender.has_room() || typing.sender.stopped().is_some() {
+                let is_stopped = typing.sender.stopped().is_some() || typing.is_line_untold;
+                if is_stopped || typing.sender.has_room() {
                     return;
                 }
             }
@@ -119,7 +128,21 @@ impl Input {
         }
     }
 
-    /// Bytes that were typed and are not known to be written to the PTY.
+    /// Resolves when a line was too long for the terminal, and nobody was told yet. Cancel safe.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn line_too_long(&self) -> EngineError {
+        let input = &self.inbox.input;
+        loop {
+            let mut moved = pin!(input.moved.notified());
+            moved.as_mut().enable();
+            if let Some(info) = input.typing.lock().take_line_too_long() {
+                return info;
+            }
+            moved.await;
+        }
+    }
+
+    /// Bytes that were sent and are not known to be written to the PTY.
     pub fn unwritten(&self) -> u64 {
         self.inbox.input.typing.lock().sender.unwritten()
     }
@@ -186,9 +209,15 @@ impl Typing {
         Some(match self.sender.take_outcome(call)? {
             CallOutcome::Written => Ok(()),
             CallOutcome::Stopped { end, applied, unknown, undelivered } => {
+                self.is_line_untold &= end != SenderEnd::Refused;
                 Err(self.error(end, applied, unknown, undelivered))
             }
         })
+    }
+
+    fn take_line_too_long(&mut self) -> Option<EngineError> {
+        let is_untold = std::mem::take(&mut self.is_line_untold);
+        self.refused.clone().filter(|_| is_untold)
     }
 
     fn error(&self, end: SenderEnd, applied: u64, unknown: u64, undelivered: u64) -> SendError {
@@ -254,7 +283,10 @@ impl InputState {
             let (code, accepted) = (info.code, info.value);
             typing.refused = Some(info);
             match code {
-                ErrorCode::LineTooLong => typing.sender.handle_refused(accepted),
+                ErrorCode::LineTooLong => {
+                    typing.is_line_untold = true;
+                    typing.sender.handle_refused(accepted)
+                }
                 // The end of the child is told too, and how far input came by then.
                 ErrorCode::SessionExited => None,
                 _ => typing.sender.handle_over(SenderEnd::Refused),

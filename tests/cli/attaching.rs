@@ -83,6 +83,26 @@ fn pressed_twice_the_detach_key_is_sent_and_without_keys_everything_is() {
 }
 
 #[test]
+fn a_paste_of_a_line_that_is_too_long_is_told_and_typing_goes_on() {
+    let lab = Lab::new();
+    session(&lab, "stty -echo; echo ready; while read x; do echo got ${#x}; done");
+    let mut screen = Screen::taut(&lab, &["attach", "a"]);
+    screen.wait_for("ready");
+    for (lines, typed) in [(1, "four"), (40, "three")] {
+        let paste = [vec![b'x'; 9000], b"\r".to_vec()].concat();
+        screen.type_bytes(&paste.repeat(lines));
+        screen.wait_for("[the line is longer than the program takes");
+        screen.wait_for("]\r\n");
+        screen.type_bytes(b"\x15");
+        screen.type_bytes(typed.as_bytes());
+        screen.type_bytes(b"\r");
+        screen.wait_for(&format!("got {}", typed.len()));
+    }
+    let log = lab.ok(&["logs", "a"]);
+    assert_eq!(log, "ready\ngot 4\ngot 5\n");
+}
+
+#[test]
 fn all_256_byte_values_reach_a_raw_reader() {
     let lab = Lab::new();
     session(&lab, RAW_READER);

@@ -138,6 +138,7 @@ fn sessions_are_as_documented() {
         stdout(&lab, &["send", "b", "x"]),
         waiting("x", "30s"),
         waiting("nothing like it", "10ms"),
+        stdout(&lab, &["send", "a", &"x".repeat(5000)]),
     ];
     let sent = sent.concat();
     assert_documented("`send`", &sent);

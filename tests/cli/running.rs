@@ -47,6 +47,46 @@ fn standard_input_arrives_and_ends() {
 }
 
 #[test]
+fn lines_of_any_length_arrive_whole() {
+    let lab = Lab::new();
+    for len in [4094, 4095, 4096, 8190, 100_000, 1_000_000] {
+        for end in ["", "\n", "\nlast"] {
+            let typed = "x".repeat(len) + end;
+            let mut command = lab.command(&["run", "--", "cat"]);
+            let mut run = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut input = run.stdin.take().unwrap();
+            let bytes = typed.clone();
+            let writer = std::thread::spawn(move || input.write_all(bytes.as_bytes()).unwrap());
+            let done = Done::new(run.wait_with_output().unwrap());
+            writer.join().unwrap();
+            assert!(done.code == 0 && done.stdout == typed, "{len} bytes and {end:?}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_typed_is_told_and_never_cut() {
+    let lab = Lab::new();
+    // Without an end-of-file character a line that is too long cannot be handed over in pieces.
+    let script = "stty eof undef; printf ready; exec cat";
+    let mut command = lab.command(&["run", "--", "sh", "-c", script]);
+    let mut run = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 5];
+    run.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    run.stdin.as_mut().unwrap().write_all(&[b'x'; 5000]).unwrap();
+    let done = Done::new(run.wait_with_output().unwrap());
+    assert_eq!((done.code, done.stdout.as_str()), (125, ""));
+    let why = "taut: run: the program reads lines, and its terminal has no room for one that long";
+    assert!(done.stderr.starts_with(why), "{}", done.stderr);
+    lab.until(&["ls", "-q"], str::is_empty);
+}
+
+#[test]
 fn large_output_is_complete_however_slowly_it_is_read() {
     let lab = Lab::new();
     let mut command = lab.command(&["run", "--", "seq", "300000"]);

@@ -3,6 +3,7 @@
 use std::{io::Write, process::Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tautline::pty::LINE_MAX;
 
 use crate::lab::{Done, Lab};
 
@@ -42,12 +43,59 @@ fn send_returns_with_the_output_that_was_waited_for() {
     let report = lab.json(&wait);
     // The g stands behind a sequence of four bytes.
     let expected = serde_json::json!({
-        "applied": 4, "unknown": 0, "undelivered": 0, "reason": null,
+        "applied": 4, "unknown": 0, "undelivered": 0, "reason": null, "hint": null,
         "matched": "got you", "offset": offset + 4,
     });
     assert_eq!(report, expected);
     let report = lab.json(&["send", "a", "--json", "--enter", ""]);
     assert!(report.get("matched").is_none(), "nothing was waited for");
+}
+
+/// A session that shows the lengths of the lines it reads.
+fn measurer(lab: &Lab, name: &str) {
+    let script = "stty -echo; echo ready; while read x; do echo ${#x}; done";
+    lab.ok(&["new", name, "--", "sh", "-c", script]);
+    lab.until(&["logs", name], |log| log.starts_with("ready"));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_told_with_what_was_typed_of_it_and_what_helps() {
+    let lab = Lab::new();
+    measurer(&lab, "a");
+    let (long, longest) = ("x".repeat(LINE_MAX + 905), "y".repeat(LINE_MAX));
+    let done = lab.taut(&["send", "a", &long, "--enter"]);
+    assert_eq!(done.code, 6);
+    let counts = format!("taut: send: {LINE_MAX} applied, 0 unknown, 906 not delivered");
+    let why = ": the program reads lines, and its terminal has no room for one that long\n\
+               hint: send shorter lines,";
+    assert!(done.stderr.starts_with(&(counts + why)), "{}", done.stderr);
+    // Where there is no room at all it is told in the same way.
+    let done = lab.taut(&["send", "a", "--json", "more", "--enter"]);
+    let report: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((done.code, &report["applied"], &report["undelivered"]), (6, &0.into(), &5.into()));
+    assert!(report["reason"].as_str().unwrap().contains("reads lines"));
+    assert!(report["hint"].as_str().unwrap().contains("ctrl-u"));
+    lab.ok(&["send", "a", "--key", "ctrl-u", "short", "--enter"]);
+    lab.ok(&["send", "a", &longest, "--enter"]);
+    assert_got(&lab, "a", &format!("5\n{LINE_MAX}"));
+}
+
+#[test]
+fn a_paste_from_standard_input_stops_at_the_line_that_is_too_long() {
+    let lab = Lab::new();
+    measurer(&lab, "a");
+    let mut command = lab.command(&["send", "a"]);
+    let mut send = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = send.stdin.take().unwrap();
+    let lines = ["a".repeat(1000), "b".repeat(5000), "rm -r x".into()].join("\n") + "\n";
+    input.write_all(lines.as_bytes()).unwrap();
+    drop(input);
+    let done = Done::new(send.wait_with_output().unwrap());
+    let applied = 1001 + LINE_MAX;
+    let counts = format!("{applied} applied, 0 unknown, {} not", lines.len() - applied);
+    assert!(done.code == 6 && done.stderr.contains(&counts), "{}: {}", done.code, done.stderr);
+    lab.ok(&["send", "a", "--key", "ctrl-u", "short", "--enter"]);
+    assert_got(&lab, "a", "1000\n5");
 }
 
 #[test]

@@ -95,6 +95,8 @@ struct Stage {
     gaps: RefCell<Gaps>,
     /// Bytes that were typed and given up: what may have arrived of them, and what did not.
     given_up: Cell<(u64, u64)>,
+    /// A line was too long, and what came behind it was not typed.
+    line_dropped: Notify,
 }
 
 impl Stage {

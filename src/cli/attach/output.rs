@@ -11,11 +11,15 @@ use super::{
 use crate::{
     Client, Event, Events,
     protocol::{CloseReason, DetachReason, SessionState},
-    state::Exit,
+    state::{Exit, SenderEnd},
 };
 
 /// A soft reset, and an empty screen: what a replay is painted on.
 const EMPTY_SCREEN: &[u8] = b"\x1b[!p\x1b[H\x1b[2J";
+
+/// Said when the end of a line was not typed.
+const LINE_TOO_LONG: &str = "the line is longer than the program takes: from there on nothing was \
+                             typed, and ctrl-u takes back the rest";
 
 /// Asks for the cursor's position: the answer comes behind those to all questions before.
 const QUESTION: &[u8] = b"\x1b[6n";
@@ -71,6 +75,10 @@ async fn show_child(
                 outage.draw(tty, show.held()).await.map_err(|_| Leave::TerminalGone)?;
                 continue;
             }
+            () = stage.line_dropped.notified() => {
+                show_note(tty, LINE_TOO_LONG).await?;
+                continue;
+            }
         };
         let event = match event {
             Ok(Some(event)) => event,
@@ -86,6 +94,8 @@ async fn show_child(
                 shown_to = to;
                 stage.gaps.borrow_mut().handle_gap(to - from);
             }
+            // What was refused is told by whoever typed it.
+            Event::Undelivered { reason: SenderEnd::Refused, .. } => {}
             Event::Undelivered { unknown, bytes, .. } => stage.note_given_up(unknown, bytes),
             Event::Disconnected { reason: Some(CloseReason::ShuttingDown) } => {
                 return Err(Leave::Failed(Failure::shutting_down()));
@@ -115,7 +125,8 @@ async fn show_output(show: &Show<'_>, bytes: &[u8]) -> Result<(), Leave> {
     stage.printed.notify_one();
     let (missing, bytes) = stage.gaps.borrow_mut().take(bytes);
     if let Some(missing) = missing {
-        show_gap(tty, missing).await?;
+        // Where it is missing.
+        show_note(tty, &format!("{missing} bytes of output are missing here")).await?;
         // What is missing cannot be shown; programs are made to draw what they show.
         stage.replayed.notify_one();
     }
@@ -132,10 +143,10 @@ async fn show_back(show: &Show<'_>, shown_to: u64) -> Result<(), Leave> {
     Ok(())
 }
 
-/// Says that output is missing, where it is.
-async fn show_gap(tty: &Tty, missing: u64) -> Result<(), Leave> {
+/// Says something on a line of its own, among output.
+async fn show_note(tty: &Tty, text: &str) -> Result<(), Leave> {
     let cancelled = if tty.is_inside_sequence() { "\x18" } else { "" };
-    let note = format!("{cancelled}\x1b[m\r\n[{missing} bytes of output are missing here]\r\n");
+    let note = format!("{cancelled}\x1b[m\r\n[{text}]\r\n");
     tty.show(note.as_bytes()).await.map_err(|_| Leave::TerminalGone)
 }
 

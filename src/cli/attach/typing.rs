@@ -1,6 +1,10 @@
 //! From the terminal to the session.
 
-use std::{future::Future, pin::Pin, time::Instant};
+use std::{
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use super::{
     super::{
@@ -9,7 +13,7 @@ use super::{
     },
     Leave, Stage,
 };
-use crate::{Input, SendError};
+use crate::{Input, SendError, protocol::ErrorCode};
 
 /// What one read of the terminal brings at most.
 const READ: usize = 16 * 1024;
@@ -17,6 +21,10 @@ const READ: usize = 16 * 1024;
 /// Typed ahead of what the child reads, here, beyond the window the engine grants: so that the
 /// detach keys are seen behind a paste that nobody reads. Beyond it the terminal is not read.
 const BACKLOG_MAX: usize = 1024 * 1024;
+
+/// Behind a line that was too long, what comes without such a pause belongs to the same paste, and
+/// is not typed either: it would be the end of a line without its middle.
+const PASTE_PAUSE: Duration = Duration::from_millis(50);
 
 type Sending = Pin<Box<dyn Future<Output = Result<(), SendError>>>>;
 
@@ -30,6 +38,8 @@ struct Typing<'a> {
     sending_len: usize,
     /// What is to be sent now: kept, so that a keystroke allocates nothing.
     passed: Vec<u8>,
+    /// A line was too long: until then, nothing is sent.
+    dropping_until: Option<Instant>,
 }
 
 /// Sends what is typed until the detach keys come or the terminal is gone. Without an input, only
@@ -48,6 +58,7 @@ pub(super) async fn run(
         sending: None,
         sending_len: 0,
         passed: Vec::new(),
+        dropping_until: None,
     };
     let mut buffer = vec![0; READ];
     loop {
@@ -60,6 +71,10 @@ pub(super) async fn run(
                 Ok(0) | Err(_) => return Leave::TerminalGone,
             },
             outcome = sent(&mut typing.sending) => typing.handle_sent(outcome),
+            () = line_too_long(input) => {
+                typing.handle_line_too_long();
+                Scan::Go
+            }
             () = until(deadline) => typing.handle_timeout(),
         };
         if scan == Scan::Detach {
@@ -72,7 +87,8 @@ impl Typing<'_> {
     fn deadline(&self) -> Option<Instant> {
         let filter = self.stage.filter.borrow();
         let replies = filter.as_ref().and_then(|filter| filter.deadline());
-        self.scanner.deadline().into_iter().chain(replies).min()
+        let deadlines = self.scanner.deadline().into_iter().chain(replies);
+        deadlines.chain(self.dropping_until).min()
     }
 
     fn take(&mut self, typed: &[u8]) -> Scan {
@@ -92,6 +108,9 @@ impl Typing<'_> {
 
     fn handle_timeout(&mut self) -> Scan {
         let now = Instant::now();
+        if self.dropping_until.take_if(|until| *until <= now).is_some() {
+            self.stage.line_dropped.notify_one();
+        }
         let mut held = Vec::new();
         if let Some(filter) = self.stage.filter.borrow_mut().as_mut() {
             filter.handle_timeout(now, &mut held);
@@ -110,10 +129,20 @@ impl Typing<'_> {
             self.passed.clear();
             return;
         };
+        if self.dropping_until.is_some() {
+            if !self.passed.is_empty() {
+                self.handle_line_too_long();
+            }
+            return;
+        }
         let mut sent = 0;
         if self.sending.is_none() {
             match input.try_send(&self.passed) {
                 Ok(count) => sent = count,
+                Err(error) if is_line_too_long(&error) => {
+                    self.handle_line_too_long();
+                    return;
+                }
                 // The child ended or the connection did: an event says so.
                 Err(_) => sent = self.passed.len(),
             }
@@ -139,12 +168,33 @@ impl Typing<'_> {
     fn handle_sent(&mut self, outcome: Result<(), SendError>) -> Scan {
         self.sending = None;
         self.sending_len = 0;
-        if outcome.is_err() {
+        match outcome {
+            Err(error) if is_line_too_long(&error) => self.handle_line_too_long(),
             // As above; what waits behind it was meant for the same child.
-            self.backlog.clear();
+            Err(_) => self.backlog.clear(),
+            Ok(()) => {}
         }
         self.send_backlog();
         Scan::Go
+    }
+
+    /// Drops what belongs to a line that was too long. That is said once typing goes on.
+    fn handle_line_too_long(&mut self) {
+        self.passed.clear();
+        self.backlog.clear();
+        self.dropping_until = Some(Instant::now() + PASTE_PAUSE);
+        self.send_backlog();
+    }
+}
+
+fn is_line_too_long(error: &SendError) -> bool {
+    matches!(error, SendError::Refused { info, .. } if info.code == ErrorCode::LineTooLong)
+}
+
+async fn line_too_long(input: Option<&Input>) {
+    match input {
+        Some(input) => drop(input.line_too_long().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     spawn_options::{SpawnOptions, with_shell_exit},
 };
 use crate::{
-    AttachOptions, Client, Event, Events, Input, SpawnRequest, SpawnedSession,
+    AttachOptions, Client, Event, Events, Input, SendError, SpawnRequest, SpawnedSession,
     protocol::{AttachFlags, ErrorCode, ExitKind, SpawnFlags, WindowSize},
     state::Exit,
 };
@@ -31,9 +31,10 @@ use crate::{
 /// Unless standard input and output are terminals, the command's own terminal neither echoes nor
 /// changes what is printed: the bytes that come out are the command's. Standard input is forwarded,
 /// its end as the terminal's end-of-file character. It is typed there: unless the command asks its
-/// terminal for every byte, control characters are keys, and of a line longer than 4,095 bytes the
-/// rest is lost. Exits with 125 if the daemon fails, 126 if the
-/// command cannot be executed, 127 if there is no such command, 124 if the time runs out.
+/// terminal for every byte, control characters are keys. Lines may be of any length; one longer
+/// than the terminal takes is read in pieces. Exits with 125 if the daemon fails or something could
+/// not be typed, 126 if the command cannot be executed, 127 if there is no such command, 124 if the
+/// time runs out.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -198,9 +199,13 @@ async fn forward(input: &Input) -> Failure {
         match standard_input.next().await {
             Ok(Some(bytes)) => {
                 last = bytes.last().copied().unwrap_or(last);
-                if input.send(&bytes).await.is_err() {
+                match input.send(&bytes).await {
+                    Ok(()) => {}
+                    Err(SendError::Refused { info, .. }) if info.code == ErrorCode::LineTooLong => {
+                        return info.into();
+                    }
                     // The command ended, or the connection did: an event says so.
-                    return std::future::pending().await;
+                    Err(_) => return std::future::pending().await,
                 }
             }
             Ok(None) => break,

@@ -33,7 +33,10 @@ use crate::{
 
 /// Type into a session
 ///
-/// Returns when everything was written to its terminal; exits with 6 if something was not.
+/// Returns when everything was written to its terminal; exits with 6 if something was not. The
+/// terminal of a program that reads lines takes 4,095 bytes of one (1,023 on macOS) and its end: a
+/// longer one is not typed from there on, nor what comes behind it, unless the program makes its
+/// terminal raw.
 /// Words and keys are typed in the order they are given, with a space between two words. Without
 /// any, standard input is sent as it comes.
 /// With --wait-output, returns with the first text that matches of what is printed from then on,
@@ -64,6 +67,10 @@ pub(crate) struct SendArguments {
     timeout: Option<Duration>,
 }
 
+/// What helps where a line was too long.
+const LINE_TOO_LONG_HINT: &str = "send shorter lines, or let the program make its terminal raw \
+                                  (stty raw); --key ctrl-u takes back what is typed of the line";
+
 /// What is to be typed.
 enum Typing {
     Bytes(Vec<u8>),
@@ -78,6 +85,7 @@ struct Sent {
     unknown: u64,
     undelivered: u64,
     reason: Option<String>,
+    hint: Option<&'static str>,
     /// What is being sent now.
     on_its_way: u64,
     /// Nothing more is to be sent.
@@ -276,11 +284,13 @@ impl Sent {
         self.reason = Some(error.to_string());
         match error {
             SendError::Refused { info, applied: 0 }
-                if self.applied == 0 && info.code != ErrorCode::SessionExited =>
+                if self.applied == 0
+                    && !matches!(info.code, ErrorCode::SessionExited | ErrorCode::LineTooLong) =>
             {
                 return Err(info.into());
             }
             SendError::Refused { applied, info } => {
+                self.hint = (info.code == ErrorCode::LineTooLong).then_some(LINE_TOO_LONG_HINT);
                 self.reason = Some(info.text);
                 self.applied += applied;
                 self.undelivered += total - applied;
@@ -338,7 +348,12 @@ impl Sent {
     fn undelivered_because(&self, reason: &str) -> Failure {
         let Self { applied, unknown, undelivered, .. } = self;
         let counts = format!("{applied} applied, {unknown} unknown, {undelivered} not delivered");
-        Failure::new(exit_code::UNDELIVERED, "undelivered", format!("{counts}: {reason}"))
+        let why = format!("{counts}: {reason}");
+        let failure = Failure::new(exit_code::UNDELIVERED, "undelivered", why);
+        match self.hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
     }
 
     fn json(&self, reason: Option<&str>, found: Option<Option<&Found>>) -> serde_json::Value {
@@ -347,6 +362,7 @@ impl Sent {
             "unknown": self.unknown,
             "undelivered": self.undelivered,
             "reason": reason,
+            "hint": self.hint,
         });
         if let Some(found) = found {
             let text = found.map(|found| String::from_utf8_lossy(&found.text));
