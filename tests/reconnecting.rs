@@ -15,7 +15,7 @@ use fixture::{
 use tautline::{
     AttachOptions, Client, ClientConfig, Event, Events, GiveUpReason, Input, ReconnectPolicy,
     SendError, SpawnRequest,
-    protocol::{ErrorCode, View},
+    protocol::{ErrorCode, View, WindowSize},
     state::{BackoffPolicy, SenderEnd},
 };
 
@@ -405,4 +405,77 @@ async fn a_line_that_died_without_an_end_is_noticed_by_its_silence() {
     while !matches!(within(events.next()).await, Ok(Some(Event::Disconnected { .. }))) {}
     within(sending).await.unwrap().unwrap();
     assert_eq!(read_until(&mut events, b"void").await, b"into the void");
+}
+
+#[tokio::test]
+async fn a_size_told_while_the_line_is_lost_counts_when_it_is_back() {
+    let server = TestServer::start();
+    let proxy = CuttingProxy::before(&server.socket, "cut", Cutting::never());
+    let client = connect(&proxy).await;
+    let (input, mut events) = joined(&server, &client, &raw_script("w", "exec cat")).await;
+    read_until(&mut events, b"ready\n").await;
+    for cols in 100..130 {
+        proxy.cut();
+        // At whatever moment of coming back this is.
+        for _ in 0..cols % 7 {
+            tokio::task::yield_now().await;
+        }
+        input.resize(WindowSize::cells(cols, 30));
+        within(input.send(b"x")).await.unwrap();
+    }
+    let maker = server.client().await;
+    let size = async {
+        while maker.status(Some("w")).await.unwrap()[0].size != WindowSize::cells(129, 30) {}
+    };
+    within(size).await;
+}
+
+#[tokio::test]
+async fn a_backlog_may_be_used_up_while_the_line_comes_back() {
+    let server = TestServer::start();
+    let proxy = CuttingProxy::before(&server.socket, "cut", Cutting::never());
+    let client = connect(&proxy).await;
+    let script = raw_script("w", "head -c 3000000 /dev/zero; exec cat");
+    let (_input, mut events) = joined(&server, &client, &script).await;
+    let (mut seen, mut cut_at) = (0, 100_000);
+    while seen < 3_000_006 {
+        if let Some(Event::Output { offset, bytes, .. }) = within(events.next()).await.unwrap() {
+            assert_eq!(offset, seen);
+            seen += bytes.len() as u64;
+        }
+        if seen >= cut_at {
+            proxy.cut();
+            cut_at += 300_000;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_has_left_also_if_the_line_is_lost_with_the_word() {
+    let server = TestServer::start();
+    for round in 0..20 {
+        let name = format!("cut{round}");
+        let proxy = CuttingProxy::before(&server.socket, &name, Cutting::never());
+        let client = connect(&proxy).await;
+        let (input, mut events) = attached_ready(&client, &raw_script(&name, "exec cat")).await;
+        input.detach();
+        proxy.cut();
+        while !matches!(within(events.next()).await.unwrap(), Some(Event::Detached { .. })) {}
+        assert_eq!(within(events.next()).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn of_two_attachments_to_one_session_the_first_types() {
+    let server = TestServer::start();
+    let client = server.client().await;
+    let (first, mut events) = attached_ready(&client, &raw_script("w", "exec cat")).await;
+    let (second, _events) = client.attach("w", &AttachOptions::default()).await.unwrap();
+    let refused = within(second.send(b"never")).await;
+    assert!(matches!(
+        refused,
+        Err(SendError::Refused { info, applied: 0 }) if info.code == ErrorCode::AttachmentInUse
+    ));
+    within(first.send(b"typed")).await.unwrap();
+    assert_eq!(read_until(&mut events, b"typed").await, b"typed");
 }

@@ -4,12 +4,12 @@ use std::{ffi::OsString, sync::Arc, time::Duration};
 
 use tautline_protocol::{
     ArchivedAttached, ArchivedEngineMessage, Attach, AttachTerms, ControlMessage, Delivery,
-    OFFSET_NOW, OwnedFrame, SessionState, SizePolicy, View, WindowSize,
+    ErrorCode, Limit, OFFSET_NOW, OwnedFrame, SessionState, SizePolicy, View, WindowSize,
 };
 use tokio::sync::mpsc;
 
 use super::{
-    Client, Events, Input, RequestError,
+    Client, EngineError, Events, Input, RequestError,
     inbox::Inbox,
     requests::{refusal_or_lost, unsent},
     session_types::env_list,
@@ -115,6 +115,9 @@ impl From<&ArchivedAttached> for Granted {
 impl Client {
     /// Joins a session: one half types, the other tells what happens.
     ///
+    /// Of several attachments of one client to one session, the first types; what the others type
+    /// is refused.
+    ///
     /// # Errors
     ///
     /// `NoSuchSession` among others; nothing was changed then.
@@ -163,6 +166,25 @@ impl<'a> PendingAttachment<'a> {
         Self { client, inbox, is_done: false }
     }
 
+    /// Input offsets are counted for each client and session: of two attachments that counted
+    /// alone, one would send what passes for the other's.
+    fn refuse_second_typist(&self, attached: &Granted) {
+        let others = self.client.handle.line.inboxes();
+        let types = |other: &Arc<Inbox>| {
+            other.number != self.inbox.number && other.types_in(attached.epoch)
+        };
+        if others.iter().any(types) {
+            self.inbox.input.handle_refused(EngineError {
+                code: ErrorCode::AttachmentInUse,
+                class: ErrorCode::AttachmentInUse.class(),
+                errno: 0,
+                limit: Limit::None,
+                value: 0,
+                text: "another attachment of this client types into that session".into(),
+            });
+        }
+    }
+
     /// Waits for `Attached`.
     pub(super) async fn finish(
         mut self,
@@ -175,6 +197,7 @@ impl<'a> PendingAttachment<'a> {
             other => return Err(refusal_or_lost(line, other.ok())),
         };
         self.is_done = true;
+        self.refuse_second_typist(&attached);
         let handle = Arc::clone(&self.client.handle);
         let inbox = Arc::clone(&self.inbox);
         let input = Input::new(Arc::clone(&handle), Arc::clone(&inbox));

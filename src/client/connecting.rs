@@ -59,6 +59,8 @@ impl Connecting {
             purpose: config.purpose.to_wire(),
             rights: config.rights,
             client_id: config.client_id.unwrap_or_else(crate::sys::random_bytes),
+            // Ours from the beginning: an answer that is lost does not take it along.
+            resume_secret: crate::sys::random_bytes(),
             heartbeat_ms,
             ..ClientHello::default()
         };
@@ -138,7 +140,7 @@ impl Connecting {
                 self.line.outgoing.break_off();
                 if let ConnectFailure::Refused { refusal: Refusal::ResumeSecret, .. } = failure {
                     self.hello.client_id = crate::sys::random_bytes();
-                    self.hello.resume_secret = [0; 16];
+                    self.hello.resume_secret = crate::sys::random_bytes();
                 }
                 if self.link.action() == LinkAction::Connect {
                     let (now, random) = (std::time::Instant::now(), self.random.u64(..));
@@ -163,9 +165,8 @@ impl Connecting {
     ) -> Result<Connection, ConnectFailure> {
         self.link.handle_connected();
         let tap = Tap::new(self.trace.as_ref(), Side::Client);
-        let mut connection = Connection::new(Arc::clone(&self.line), stream, tap);
-        let sent = self.line.outgoing.send_hello(&self.hello.encode());
-        sent.map_err(|_| ConnectFailure::Lost)?;
+        let hello = self.hello.encode();
+        let mut connection = Connection::new(Arc::clone(&self.line), stream, tap, &hello);
         let welcome = welcome(&mut connection, &mut self.link);
         let hello = tokio::time::timeout(self.hello_timeout, welcome)
             .await

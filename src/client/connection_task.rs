@@ -41,8 +41,9 @@ pub(super) enum Turn {
 }
 
 impl Connection {
-    pub(super) fn new(line: Arc<Line>, stream: Arc<ClientStream>, tap: Tap) -> Self {
-        line.outgoing.connect(Arc::clone(&stream), tap.clone());
+    /// Says `hello`; what cannot be sent is found out by whoever waits for the answer.
+    pub(super) fn new(line: Arc<Line>, stream: Arc<ClientStream>, tap: Tap, hello: &[u8]) -> Self {
+        line.outgoing.connect(Arc::clone(&stream), tap.clone(), hello).ok();
         let timer = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
         Self { line, stream, tap, buffer: ReceiveBuffer::new(), heartbeat: None, timer }
     }

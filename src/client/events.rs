@@ -305,6 +305,10 @@ impl Credit {
         if end - self.told < u64::from(self.window / 4).max(1) {
             return;
         }
+        if !self.inbox.is_attached() {
+            // The next attachment begins there.
+            return;
+        }
         self.told = end;
         if let Some(handle) = self.handle.upgrade() {
             let consumed = Consumed { attachment: self.number, offset: end };

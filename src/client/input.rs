@@ -94,9 +94,9 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// If nothing will be taken: for good, or until another child was started. Once, `Refused` with
-    /// the code `LineTooLong`, if the terminal had no room for a line that was typed before: nothing
-    /// behind that was written, and the next call types again.
+    /// If nothing will be taken: for good, or until another child was started. Once, `Refused`
+    /// with the code `LineTooLong`, if the terminal had no room for a line that was typed before:
+    /// nothing behind that was written, and the next call types again.
     pub fn try_send(&self, bytes: &[u8]) -> Result<usize, SendError> {
         let mut typing = self.inbox.input.typing.lock();
         if let Some(info) = typing.take_line_too_long() {
@@ -152,14 +152,18 @@ impl Input {
         self.inbox.set_size(size);
         let name = b"".into();
         let resize = Resize { attachment: self.inbox.number, size_policy: 0, size, name };
-        // If it cannot be sent, it is told with the next attachment.
-        self.handle.line.tell(ControlMessage::Resize(resize)).ok();
+        if self.inbox.is_attached() {
+            // If it cannot be sent, it is told with the next attachment.
+            self.handle.line.tell(ControlMessage::Resize(resize)).ok();
+        }
     }
 
     /// Leaves the session; the events then end with `Detached`.
     pub fn detach(&self) {
         let detach = Detach { attachment: self.inbox.number };
-        if self.handle.line.tell(ControlMessage::Detach(detach)).is_err() {
+        self.inbox.handle_leaving();
+        let is_attached = self.inbox.is_attached();
+        if !is_attached || self.handle.line.tell(ControlMessage::Detach(detach)).is_err() {
             self.inbox.handle_detached_away();
         }
     }

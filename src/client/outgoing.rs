@@ -55,11 +55,17 @@ pub(super) enum Unsent {
 }
 
 impl Outgoing {
-    /// There is a connection.
-    pub(super) fn connect(&self, stream: Arc<ClientStream>, tap: Tap) {
+    /// There is a connection, and the hello is the first that it carries.
+    pub(super) fn connect(
+        &self,
+        stream: Arc<ClientStream>,
+        tap: Tap,
+        hello: &[u8],
+    ) -> Result<(), Unsent> {
         let mut queue = self.queue.lock();
         queue.clear();
         queue.wire = Some(Wire { stream, tap });
+        queue.send(hello, &self.queued)
     }
 
     /// The connection is gone, and what was queued for it.
@@ -94,39 +100,13 @@ impl Outgoing {
         self.send_bytes(&frame[..size], usize::MAX)
     }
 
-    /// Sends the hello.
-    pub(super) fn send_hello(&self, hello: &[u8]) -> Result<(), Unsent> {
-        self.send_bytes(hello, QUEUE_MAX)
-    }
-
     /// Sends whole frames, unless more than `most` bytes are queued.
     fn send_bytes(&self, bytes: &[u8], most: usize) -> Result<(), Unsent> {
         let mut queue = self.queue.lock();
-        let queued = queue.len();
-        let Some(wire) = &queue.wire else { return Err(Unsent::Broken) };
-        if queued > most {
+        if queue.len() > most {
             return Err(Unsent::TooLarge);
         }
-        // Before they can be answered, and in the order of the wire: so here, under the lock.
-        wire.tap.sent(bytes);
-        let mut written = 0;
-        if queued == 0 {
-            written = match wire.stream.try_write(&[IoSlice::new(bytes)]) {
-                Ok(written) => written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    // Whoever reads this connection takes in what came before its end.
-                    queue.wire = None;
-                    self.queued.notify_one();
-                    return Err(Unsent::Broken);
-                }
-            };
-        }
-        if written < bytes.len() {
-            queue.bytes.extend_from_slice(&bytes[written..]);
-            self.queued.notify_one();
-        }
-        Ok(())
+        queue.send(bytes, &self.queued)
     }
 
     /// Writes what was queued, as much as fits.
@@ -160,6 +140,31 @@ pub(super) enum Flushed {
 }
 
 impl Queue {
+    fn send(&mut self, bytes: &[u8], queued: &Notify) -> Result<(), Unsent> {
+        let is_first = self.len() == 0;
+        let Some(wire) = &self.wire else { return Err(Unsent::Broken) };
+        // Before they can be answered, and in the order of the wire: so here, under the lock.
+        wire.tap.sent(bytes);
+        let mut written = 0;
+        if is_first {
+            written = match wire.stream.try_write(&[IoSlice::new(bytes)]) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => {
+                    // Whoever reads this connection takes in what came before its end.
+                    self.wire = None;
+                    queued.notify_one();
+                    return Err(Unsent::Broken);
+                }
+            };
+        }
+        if written < bytes.len() {
+            self.bytes.extend_from_slice(&bytes[written..]);
+            queued.notify_one();
+        }
+        Ok(())
+    }
+
     const fn len(&self) -> usize {
         self.bytes.len() - self.sent
     }

@@ -37,7 +37,7 @@ pub(super) fn hand_out(
         number => line.inbox(number).or_else(|| line.inbox_that_asked(id, true)),
     };
     if let Some(inbox) = inbox {
-        match inbox.handle(message) {
+        match inbox.handle(id, message) {
             Handled::No => {}
             handled => {
                 act(line, &inbox, handled);

@@ -102,7 +102,10 @@ impl Client {
         }
         self.id = hello.client_id;
         self.grace = self.engine.config.resume_grace;
-        self.engine.identities.join(hello, self.uid, secret, &self.handle);
+        if let Some(forgotten) = self.engine.identities.join(hello, self.uid, secret, &self.handle)
+        {
+            self.engine.forget_client(forgotten);
+        }
         Ok(secret)
     }
 

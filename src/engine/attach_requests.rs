@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tautline_protocol::{
-    ArchivedAttach, ArchivedSpawn, AttachFlags, AttachTerms, Attached as AttachedReply,
+    ArchivedAttach, ArchivedSpawn, AttachFlags, AttachTerms, Attached as AttachedReply, EPOCH_ANY,
     EngineMessage, ErrorCode, Limit, Purpose, RestartPolicy, Rights, SizePolicy, SpawnFlags,
     Spawned, SpawnedFlags, View, WindowSize,
 };
@@ -137,7 +137,10 @@ impl Client {
         let outcome = self
             .require(Rights::VIEW)
             .and_then(|()| self.check_terms(&terms))
-            .and_then(|()| self.engine.session_in_epoch(&text(&attach.name), epoch))
+            .and_then(|()| match epoch {
+                EPOCH_ANY => self.engine.session(&text(&attach.name)),
+                epoch => self.engine.session_to_resume(&text(&attach.name), epoch, self.id),
+            })
             .and_then(|host| {
                 self.attach(id, Arc::clone(&host), &terms, epoch, size)?;
                 host.lock().recipe.refresh_env(&attach.env);
@@ -206,11 +209,11 @@ impl Client {
         }
         let session = &core.session;
         let joined = session.attachment(attachment).expect("it was attached just now");
-        let marks = session.marks(self.id).unwrap_or_default();
+        let (epoch, marks) = session.joined(attachment);
         let reply = AttachedReply {
             attachment: terms.attachment,
             flags: joined.flags() | if kept { AttachFlags::RESUMED } else { 0 },
-            epoch: session.epoch(),
+            epoch,
             log_start: session.log().start(),
             output_offset: joined.output_offset(),
             input_accepted: marks.accepted(),

@@ -13,13 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tautline_protocol::{
-    ArchivedControlMessage, CloseReason, EngineMessage, Goodbye, ReceiveBuffer, Refusal,
-};
+use tautline_protocol::{CloseReason, EngineMessage, Goodbye, ReceiveBuffer, Refusal};
 use tokio::time::Sleep;
 
 use super::{
     Engine,
+    frame_cost::cost_of,
     outbox::{Flushed, REPLY_ROOM},
     requests::Client,
     statistics::count,
@@ -111,7 +110,11 @@ impl<S: Stream> ClientTask<S> {
                     }
                 }
                 Happened::Woken => self.look_around(),
-                Happened::Writable => self.is_blocked = false,
+                Happened::Writable => {
+                    // It reads.
+                    self.connection.handle_heard(Instant::now());
+                    self.is_blocked = false;
+                }
                 Happened::Deadline => {
                     if self.handle_deadline().await.is_err() {
                         return;
@@ -202,8 +205,13 @@ impl<S: Stream> ClientTask<S> {
 
     fn arm_timer(&mut self) {
         // While we do not read, the peer's time does not run.
-        let is_running = !self.is_held || self.connection.is_closing();
-        let deadline = self.connection.deadline().filter(|_| is_running);
+        let deadline = match (self.is_held, self.is_blocked) {
+            _ if self.connection.is_closing() => self.connection.deadline(),
+            (false, _) => self.connection.deadline(),
+            // A peer that reads nothing may be dead: only signs of life are asked of it.
+            (true, true) => self.connection.heartbeat_deadline(),
+            (true, false) => None,
+        };
         match (deadline, self.timer_at) {
             (Some(deadline), armed) if armed != Some(deadline) => {
                 self.timer.as_mut().reset(deadline.into());
@@ -232,6 +240,7 @@ impl<S: Stream> ClientTask<S> {
                 break;
             }
             if self.client.handle.is_fenced() {
+                self.look_around();
                 break;
             }
             let next = self.buffer.next_frame();
@@ -345,7 +354,12 @@ impl<S: Stream> ClientTask<S> {
             }
         }
         self.timer_at = None;
-        match self.connection.handle_timeout(Instant::now()) {
+        let now = Instant::now();
+        let expiry = match self.is_held && !self.connection.is_closing() {
+            true => self.connection.handle_heartbeat_timeout(now),
+            false => self.connection.handle_timeout(now),
+        };
+        match expiry {
             None => Ok(()),
             Some(Expiry::Ping) => {
                 self.client.say_ping();
@@ -365,22 +379,10 @@ impl<S: Stream> ClientTask<S> {
 }
 
 /// Whether a client that was told this reason may come back to what it had.
-const fn is_worth_coming_back(reason: CloseReason) -> bool {
+pub(super) const fn is_worth_coming_back(reason: CloseReason) -> bool {
     use CloseReason::{FrameTimeout, HeartbeatLost, Internal, TakenOver};
 
     matches!(reason, FrameTimeout | HeartbeatLost | Internal | TakenOver)
-}
-
-/// How many frames a message counts for: some take as long as many others.
-fn cost_of(step: &Step<'_>) -> usize {
-    use ArchivedControlMessage::{Input, Logs, Ping, Spawn, Stats, Status};
-
-    match step {
-        Step::Request { message: Spawn(_) | Logs(_) | Stats(_), .. } => FRAMES_A_TURN,
-        Step::Request { message: Status(_), .. } => FRAMES_A_TURN / 4,
-        Step::Request { message: Input(_) | Ping(_), .. } => 1,
-        _ => 2,
-    }
 }
 
 /// What follows from a frame that was handled.

@@ -46,7 +46,10 @@ impl Identities {
         let now = Instant::now();
         let known = identities.get(&hello.client_id).filter(|known| known.is_kept(now));
         let Some(known) = known else {
-            return Ok(Proven { secret: crate::sys::random_bytes(), older: None });
+            // A client may choose its secret itself: then no answer that is lost takes it along.
+            let is_chosen = hello.resume_secret != [0; 16];
+            let secret = if is_chosen { hello.resume_secret } else { crate::sys::random_bytes() };
+            return Ok(Proven { secret, older: None });
         };
         if known.uid != uid || !is_equal(&known.secret, &hello.resume_secret) {
             return Err(Refusal::ResumeSecret);
@@ -56,17 +59,17 @@ impl Identities {
     }
 
     /// A client that was proven is welcomed: it has this connection for that purpose from now on.
+    /// Returns a client that had to be forgotten for it, of which nothing is to be kept.
     pub(super) fn join(
         &self,
         hello: &ClientHello,
         uid: u32,
         secret: [u8; 16],
         handle: &Arc<ClientHandle>,
-    ) {
+    ) -> Option<ClientId> {
         let mut identities = self.0.lock();
-        if identities.len() >= IDENTITIES_MAX {
-            make_room(&mut identities);
-        }
+        let is_full = identities.len() >= IDENTITIES_MAX;
+        let forgotten = if is_full { make_room(&mut identities) } else { None };
         let now = Instant::now();
         let fresh = || Identity { secret, uid, connections: Vec::new(), until: None };
         let identity = identities.entry(hello.client_id).or_insert_with(fresh);
@@ -75,6 +78,7 @@ impl Identities {
         }
         identity.connections.retain(|(purpose, _)| *purpose != hello.purpose);
         identity.connections.push((hello.purpose, Arc::clone(handle)));
+        forgotten
     }
 
     /// A connection is gone. Its client may come back for `grace`; for zero, nothing of it is kept
@@ -85,7 +89,7 @@ impl Identities {
         let before = identity.connections.len();
         identity.connections.retain(|(_, known)| !Arc::ptr_eq(known, handle));
         // One that was taken over left nothing behind.
-        if identity.connections.len() == before || !identity.connections.is_empty() {
+        if identity.connections.len() == before {
             return;
         }
         let now = Instant::now();
@@ -105,17 +109,17 @@ impl Identity {
 }
 
 /// Forgets whoever stayed away for too long; if that is nobody, whoever is away longest.
-fn make_room(identities: &mut BTreeMap<ClientId, Identity>) {
+fn make_room(identities: &mut BTreeMap<ClientId, Identity>) -> Option<ClientId> {
     let now = Instant::now();
     identities.retain(|_, identity| identity.is_kept(now));
     if identities.len() < IDENTITIES_MAX {
-        return;
+        return None;
     }
     let away = identities.iter().filter(|(_, identity)| identity.connections.is_empty());
     let away = away.filter_map(|(id, identity)| Some((identity.until?, *id)));
-    if let Some((_, longest)) = away.min() {
-        identities.remove(&longest);
-    }
+    let (_, longest) = away.min()?;
+    identities.remove(&longest);
+    Some(longest)
 }
 
 /// Compares in a time that tells nothing about where they differ.
@@ -149,6 +153,13 @@ mod tests {
         let proven = identities.prove(&hello(1, secret), 0).unwrap();
         assert_eq!(proven.secret, secret, "it stays the same: an answer may have been lost");
         assert!(Arc::ptr_eq(&proven.older.unwrap(), &older));
+    }
+
+    #[test]
+    fn a_client_may_choose_its_secret_itself() {
+        let identities = Identities::default();
+        let proven = identities.prove(&hello(1, [5; 16]), 0).unwrap();
+        assert_eq!(proven.secret, [5; 16]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tautline_protocol::DetachReason;
 
 use super::{client_handle::ClientHandle, session_host::SessionHost};
-use crate::state::{Attachment, AttachmentId, Session};
+use crate::state::{Attachment, AttachmentId, ClientId, Session};
 
 impl SessionHost {
     /// A client left, or the end of its attachment was told.
@@ -35,6 +35,17 @@ impl SessionHost {
                 session.handle_lost(id, grace, Instant::now());
             }
         });
+    }
+
+    /// The end of an attachment was told; until its client is known to have heard it, it may come
+    /// back for it.
+    pub(super) fn keep_told(&self, id: AttachmentId, grace: Duration) {
+        self.change_attachments(|session| session.handle_end_told(id, grace, Instant::now()));
+    }
+
+    /// Nothing of that client is kept any more.
+    pub(super) fn forget_client(&self, client: ClientId) {
+        self.change_attachments(|session| session.forget_client(client));
     }
 
     /// Whether the end of an attachment, which was told, matters to its client so much that it is

@@ -15,6 +15,7 @@ mod client_handle;
 mod client_task;
 mod config;
 mod failure;
+mod frame_cost;
 mod handshakes;
 mod identities;
 mod idleness;
@@ -45,7 +46,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -64,7 +65,11 @@ use pty_writer::{Block, BlockBytes};
 use session_host::SessionHost;
 use statistics::{Counters, Interval};
 
-use crate::{latency::Latency, limits::INPUT_BLOCKS_KEPT};
+use crate::{
+    latency::Latency,
+    limits::INPUT_BLOCKS_KEPT,
+    state::{AttachError, ClientId},
+};
 
 /// What all tasks of an engine share. Locks are held for moments, never across an await.
 #[derive(Debug)]
@@ -139,29 +144,42 @@ impl Engine {
         found.cloned().ok_or_else(|| Failure::no_such_session(name))
     }
 
-    /// The session a client comes back to: also one whose end it was told and did not hear.
-    fn session_in_epoch(&self, name: &str, epoch: u64) -> Result<Arc<SessionHost>, Failure> {
+    /// The session a client comes back to, whatever its name is now: also one whose end it was
+    /// told and did not hear. A session of that name in which it never was is another one.
+    fn session_to_resume(
+        &self,
+        name: &str,
+        epoch: u64,
+        client: ClientId,
+    ) -> Result<Arc<SessionHost>, Failure> {
         let sessions = self.sessions.lock();
-        let is_it = |host: &&Arc<SessionHost>| {
-            let core = host.lock();
-            core.name == name && core.session.epoch() == epoch
-        };
-        let found = sessions.iter().find(is_it).cloned();
+        let found = sessions.iter().find(|host| host.lock().session.knows(client, epoch)).cloned();
         drop(sessions);
-        found.map_or_else(|| self.session(name), Ok)
+        match found {
+            Some(found) => Ok(found),
+            None => self.session(name).and(Err(AttachError::ResumeExpired.into())),
+        }
+    }
+
+    /// Nothing is kept of a client any more that cannot prove who it is.
+    fn forget_client(&self, client: ClientId) {
+        let sessions = self.sessions.lock().clone();
+        for host in sessions {
+            host.forget_client(client);
+        }
     }
 
     /// All sessions, but for those whose end was told to everybody.
     fn sessions(&self) -> Vec<Arc<SessionHost>> {
         let sessions = self.sessions.lock();
-        sessions.iter().filter(|host| !host.lock().session.is_told()).cloned().collect()
+        sessions.iter().filter(|host| !host.lock().session.is_gone()).cloned().collect()
     }
 
     /// The oldest session made after the one of that number.
     fn session_after(&self, number: u64) -> Option<Arc<SessionHost>> {
         let sessions = self.sessions.lock();
         let at = sessions.partition_point(|host| host.number <= number);
-        sessions[at..].iter().find(|host| !host.lock().session.is_told()).cloned()
+        sessions[at..].iter().find(|host| !host.lock().session.is_gone()).cloned()
     }
 
     /// A name no session has: `stem-1`, `stem-2` and so on.
@@ -220,7 +238,9 @@ impl Engine {
     fn forget_oldest_exited(&self) {
         let ended_at = |host: &Arc<SessionHost>| {
             let core = host.lock();
-            let is_idle = core.session.is_over() && core.session.attachments().is_empty();
+            let is_idle = core.session.is_over()
+                && core.session.attachments().is_empty()
+                && !core.session.is_awaiting();
             core.ended_at.filter(|_| is_idle)
         };
         let hosts = self.sessions().into_iter();
@@ -258,10 +278,14 @@ impl Engine {
     /// A newer connection takes the place of an older one: from now on nothing is acted on that
     /// came over that, and its attachments wait for the newer one to ask for them.
     fn fence(&self, older: &ClientHandle) {
+        // Whoever was made to leave does not come back by being faster.
+        let is_made_to_leave =
+            older.close_reason().is_some_and(|reason| !client_task::is_worth_coming_back(reason));
+        let grace = if is_made_to_leave { Duration::ZERO } else { self.config.resume_grace };
         older.fence();
         let sessions = self.sessions.lock().clone();
         for host in sessions {
-            host.lose_connection(older.number, self.config.resume_grace);
+            host.lose_connection(older.number, grace);
         }
     }
 
@@ -273,7 +297,10 @@ impl Engine {
 
     /// Whether nobody is connected, and no child runs or will be started again.
     fn is_idle(&self) -> bool {
-        let is_over = |host: &Arc<SessionHost>| host.lock().session.is_over();
+        let is_over = |host: &Arc<SessionHost>| {
+            let core = host.lock();
+            core.session.is_over() && (core.session.is_gone() || !core.session.is_awaiting())
+        };
         self.occupancy.connections() == 0 && self.sessions.lock().iter().all(is_over)
     }
 

@@ -47,7 +47,9 @@ pub(super) struct Client {
     /// no identity.
     pub(super) grace: Duration,
     /// Attachments whose end was told, and the tokens that will prove that it was heard.
-    told: VecDeque<(u64, Attached)>,
+    told: VecDeque<(u64, AttachmentId, Arc<SessionHost>)>,
+    /// Something of this client is kept in a session, now that its connection goes.
+    is_kept: bool,
     tokens: u64,
     /// Whose turn it is to send output first.
     turn: usize,
@@ -80,6 +82,7 @@ impl Client {
             uid,
             grace: Duration::ZERO,
             told: VecDeque::new(),
+            is_kept: false,
             tokens: 0,
             turn: 0,
         }
@@ -87,8 +90,10 @@ impl Client {
 
     /// Leaves every session it is attached to: for good, or until it comes back.
     pub(super) fn leave_sessions(&mut self) {
-        let told = self.told.drain(..).map(|(_, attached)| attached);
-        for attached in self.attachments.drain(..).chain(told) {
+        self.is_kept |= !self.attachments.is_empty() || !self.told.is_empty();
+        // What is still to be proven is kept already.
+        self.told.clear();
+        for attached in self.attachments.drain(..) {
             attached.host.lose(attached.id, self.grace);
         }
     }
@@ -342,19 +347,20 @@ impl Client {
         if self.grace.is_zero() || !attached.host.is_end_to_prove(attached.id) {
             return attached.host.leave(attached.id);
         }
+        attached.host.keep_told(attached.id, self.grace);
         let token = self.say_ping();
-        self.told.push_back((token, attached));
+        self.told.push_back((token, attached.id, attached.host));
         // Somebody who never answers does not keep more than it could attach to.
         if self.told.len() > self.engine.config.attachments_limit as usize
-            && let Some((_, oldest)) = self.told.pop_front()
+            && let Some((_, id, host)) = self.told.pop_front()
         {
-            oldest.host.leave(oldest.id);
+            host.leave(id);
         }
     }
 
     fn handle_pong(&mut self, token: u64) {
-        while let Some((_, heard)) = self.told.pop_front_if(|(asked, _)| *asked <= token) {
-            heard.host.leave(heard.id);
+        while let Some((_, id, host)) = self.told.pop_front_if(|(asked, ..)| *asked <= token) {
+            host.leave(id);
         }
     }
 }
@@ -364,10 +370,9 @@ impl Drop for Client {
     /// lock somebody out for good.
     fn drop(&mut self) {
         self.engine.client_left(&self.handle);
-        let has_something = !self.attachments.is_empty() || !self.told.is_empty();
-        let grace = if has_something { self.grace } else { Duration::ZERO };
-        self.engine.identities.leave(self.id, &self.handle, grace);
         self.leave_sessions();
+        let grace = if self.is_kept { self.grace } else { Duration::ZERO };
+        self.engine.identities.leave(self.id, &self.handle, grace);
         self.give_slot_back();
     }
 }

@@ -312,7 +312,7 @@ impl Running {
 impl SessionCore {
     /// Whether this is the session of that name; one whose end everybody was told is none.
     pub(super) fn is_named(&self, name: &str) -> bool {
-        self.name == name && !self.session.is_told()
+        self.name == name && !self.session.is_gone()
     }
 
     /// Wakes every client attached.

@@ -175,7 +175,11 @@ impl Client {
         let kicked = clients.iter().filter(|handle| {
             handle.client() == client && !(is_sparing && handle.number == self.handle.number)
         });
-        kicked.inspect(|handle| handle.close(CloseReason::Kicked)).count() as u64
+        let count = kicked.inspect(|handle| handle.close(CloseReason::Kicked)).count() as u64;
+        let away = self.engine.sessions().into_iter().map(|host| {
+            host.lock().session.handle_detach_away(|away, _| away == client && away != self.id)
+        });
+        count + away.sum::<u64>()
     }
 
     fn handle_signal(&self, signal: &ArchivedSignal<'static>) -> Result<u64, Failure> {

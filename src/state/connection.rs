@@ -215,10 +215,20 @@ impl Connection {
                 Phase::Closing => Expiry::Drop,
             });
         }
+        self.handle_heartbeat_timeout(now)
+    }
+
+    /// The same for the heartbeat alone, while nothing is read.
+    pub fn handle_heartbeat_timeout(&mut self, now: Instant) -> Option<Expiry> {
         match self.heartbeat.as_mut()?.handle_timeout(now)? {
             Beat::Ping => Some(Expiry::Ping),
             Beat::Dead => Some(Expiry::Close(CloseReason::HeartbeatLost)),
         }
+    }
+
+    /// When to call [`handle_heartbeat_timeout`](Self::handle_heartbeat_timeout), if ever.
+    pub fn heartbeat_deadline(&self) -> Option<Instant> {
+        self.heartbeat.as_ref().map(Heartbeat::deadline)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if ever.

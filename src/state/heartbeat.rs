@@ -31,12 +31,14 @@ pub struct Heartbeat {
     interval: Duration,
     heard: Instant,
     ping_due: Instant,
+    /// Pings since the peer was heard last.
+    unanswered: u32,
 }
 
 impl Heartbeat {
     /// One that begins now.
     pub fn new(interval: Duration, now: Instant) -> Self {
-        Self { interval, heard: now, ping_due: now + interval }
+        Self { interval, heard: now, ping_due: now + interval, unanswered: 0 }
     }
 
     /// The interval in force for a peer that asks for so many milliseconds; `None` for 0.
@@ -48,6 +50,7 @@ impl Heartbeat {
     /// Something came from the peer.
     pub fn handle_heard(&mut self, now: Instant) {
         self.heard = self.heard.max(now);
+        self.unanswered = 0;
     }
 
     /// Nothing was read for so long, by our own choice: that is no silence of the peer's.
@@ -57,19 +60,22 @@ impl Heartbeat {
 
     /// What is due, once the socket was read.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<Beat> {
-        if now >= self.heard + self.interval * INTERVALS_SILENT {
-            return Some(Beat::Dead);
-        }
-        if now < self.ping_due {
+        if now < self.deadline() {
             return None;
         }
+        // A pause of our own is no silence of the peer's: it was not asked meanwhile.
+        let is_asked = self.unanswered + 1 >= INTERVALS_SILENT;
+        if is_asked && now >= self.heard + self.interval * INTERVALS_SILENT {
+            return Some(Beat::Dead);
+        }
         self.ping_due = now + self.interval;
+        self.unanswered += 1;
         Some(Beat::Ping)
     }
 
     /// When to look again.
     pub fn deadline(&self) -> Instant {
-        self.ping_due.min(self.heard + self.interval * INTERVALS_SILENT)
+        self.ping_due
     }
 }
 
@@ -110,6 +116,16 @@ mod tests {
         // What had arrived meanwhile is read before the silence is judged.
         heartbeat.handle_heard(woken);
         assert_eq!(heartbeat.handle_timeout(woken), Some(Beat::Ping));
+    }
+
+    #[test]
+    fn a_pause_of_our_own_is_no_silence_of_the_peers() {
+        let begun = Instant::now();
+        let mut heartbeat = Heartbeat::new(SECOND, begun);
+        let woken = begun + SECOND * 100;
+        assert_eq!(heartbeat.handle_timeout(woken), Some(Beat::Ping));
+        assert_eq!(heartbeat.handle_timeout(woken + SECOND), Some(Beat::Ping));
+        assert_eq!(heartbeat.handle_timeout(woken + SECOND * 2), Some(Beat::Dead));
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub enum InputVerdict {
 }
 
 impl InputMarks {
+    /// The marks of an epoch that has ended: what was not written will not be.
+    pub const fn ended_at(applied: u64) -> Self {
+        Self { accepted: applied, applied }
+    }
+
     /// Everything below is in our hands: the client goes on from here.
     pub const fn accepted(&self) -> u64 {
         self.accepted

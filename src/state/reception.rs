@@ -84,6 +84,15 @@ impl Reception {
         }
     }
 
+    /// Where output is to go on: behind what is `consumed`; behind what was received if the engine
+    /// does not know what it sent us.
+    pub const fn output_from(&self, consumed: u64) -> u64 {
+        match self.asking {
+            Asking::Known | Asking::Newer => consumed,
+            Asking::Stranger => self.received,
+        }
+    }
+
     /// The epoch whose output comes.
     pub const fn epoch(&self) -> u64 {
         self.epoch

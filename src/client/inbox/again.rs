@@ -36,6 +36,11 @@ impl Inbox {
         if state.phase != Phase::Attached && state.phase != Phase::Away {
             return;
         }
+        if state.is_leaving {
+            // Whether or not the engine heard it: it is not asked for again.
+            drop(state);
+            return self.handle_detached_away();
+        }
         let was_attached = std::mem::replace(&mut state.phase, Phase::Away) == Phase::Attached;
         state.reception.handle_lost();
         state.naming = Naming::Known;
@@ -69,7 +74,8 @@ impl Inbox {
             terms.view = View::None.to_wire();
         } else {
             terms.view = View::Offset.to_wire();
-            terms.output_from = self.consumed.load(Ordering::Relaxed);
+            let consumed = self.consumed.load(Ordering::Relaxed);
+            terms.output_from = state.reception.output_from(consumed);
         }
         Some(Ask {
             terms,
@@ -79,11 +85,16 @@ impl Inbox {
         })
     }
 
+    /// We leave, and the engine is about to hear of it.
+    pub(in crate::client) fn handle_leaving(&self) {
+        self.state.lock().is_leaving = true;
+    }
+
     /// We leave while there is no connection: nobody else will say that we left.
     pub(in crate::client) fn handle_detached_away(&self) {
         let leftover = self.input.handle_over(SenderEnd::Lost);
         let mut state = self.state.lock();
-        if state.phase != Phase::Away {
+        if state.phase == Phase::Over {
             return;
         }
         state.phase = Phase::Over;

@@ -48,6 +48,8 @@ struct InboxState {
     name: String,
     naming: Naming,
     options: AttachOptions,
+    /// `Detach` was sent.
+    is_leaving: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,6 +93,7 @@ impl Inbox {
             name,
             naming: Naming::Known,
             options,
+            is_leaving: false,
         };
         Self {
             number,
@@ -129,8 +132,20 @@ impl Inbox {
         self.progress.store(true, Ordering::Relaxed);
     }
 
-    /// Takes a message of the attachment.
-    pub(super) fn handle(&self, message: &ArchivedEngineMessage<'static>) -> Handled {
+    /// Whether input typed here goes into that epoch.
+    pub(super) fn types_in(&self, epoch: u64) -> bool {
+        let state = self.state.lock();
+        let may_type = state.options.flags & AttachFlags::READ_ONLY == 0;
+        may_type && state.phase != Phase::Over && state.reception.epoch() == epoch
+    }
+
+    /// Whether the engine knows the attachment on the connection there is.
+    pub(super) fn is_attached(&self) -> bool {
+        self.state.lock().phase == Phase::Attached
+    }
+
+    /// Takes a message of the attachment; `id` is that of the request it answers, if any.
+    pub(super) fn handle(&self, id: u64, message: &ArchivedEngineMessage<'static>) -> Handled {
         match message {
             ArchivedEngineMessage::Output(output) => self.handle_output(output.get()),
             ArchivedEngineMessage::InputApplied(applied) => {
@@ -139,7 +154,7 @@ impl Inbox {
             ArchivedEngineMessage::Attached(attached) => {
                 return self.handle_attached(attached.get());
             }
-            ArchivedEngineMessage::Error(error) => return self.handle_error(error.get()),
+            ArchivedEngineMessage::Error(error) => return self.handle_error(id, error.get()),
             ArchivedEngineMessage::Status(status) => self.handle_status(status.get()),
             ArchivedEngineMessage::Done(_) => return self.handle_names_told(),
             message => {
@@ -252,7 +267,7 @@ impl Inbox {
     }
 
     /// Input was refused, or to attach again was.
-    fn handle_error(&self, error: &ArchivedErrorReply<'static>) -> Handled {
+    fn handle_error(&self, id: u64, error: &ArchivedErrorReply<'static>) -> Handled {
         let info = EngineError::from(error);
         let mut state = self.state.lock();
         match state.phase {
@@ -263,6 +278,8 @@ impl Inbox {
                 self.came.notify_one();
                 Handled::Send
             }
+            // About a frame that was sent before we were attached again.
+            Phase::Away if id == 0 => Handled::Yes,
             Phase::Away => {
                 drop(state);
                 self.handle_not_attached(info.code)

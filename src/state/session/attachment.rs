@@ -41,6 +41,11 @@ pub struct Attachment<H> {
     /// Output before this was printed before the attachment was made.
     pub(super) live_from: u64,
     pub(super) cursor: Cursor,
+    /// How far output was sent on a connection that was lost: so much may have been consumed.
+    pub(super) sent_before: u64,
+    /// The epoch it begins in, if that is not the one that runs, and the last mark of its input
+    /// there.
+    pub(super) begins_in: Option<(u64, u64)>,
     pub(super) held_since: Option<Instant>,
     pub(super) ack_at: Option<Instant>,
     pub(super) is_ack_due: bool,
@@ -87,6 +92,8 @@ impl<H> Attachment<H> {
             consumed: 0,
             live_from: 0,
             cursor: Cursor::default(),
+            sent_before: 0,
+            begins_in: None,
             held_since: None,
             ack_at: None,
             is_ack_due: false,

@@ -38,7 +38,14 @@ impl<H> Session<H> {
         true
     }
 
-    /// Everybody who is away is not waited for any more: others are to have the session alone.
+    /// The end of an attachment was told, and its client may not hear it: it is kept for `grace`,
+    /// so that the client can come back for it, or until it is [forgotten](Self::forget).
+    pub fn handle_end_told(&mut self, id: AttachmentId, grace: Duration, now: Instant) {
+        self.handle_lost(id, grace, now);
+        self.note_gone();
+    }
+
+    /// Whoever is away and meant is told that it was kicked when it comes back. Returns how many.
     pub fn handle_detach_away(&mut self, mut is_meant: impl FnMut(ClientId, u32) -> bool) -> u64 {
         let mut count = 0;
         for Away { attachment, .. } in &mut self.away {
@@ -50,20 +57,47 @@ impl<H> Session<H> {
         count
     }
 
-    /// What is kept of that attachment, if anything is.
-    pub(super) fn take_away(&mut self, client: ClientId, number: u32) -> Option<Attachment<H>> {
+    /// What is kept of that attachment, if anything is; of several the one that goes on. One whose
+    /// end was told counts only for who `comes_back`: others begin anew.
+    pub(super) fn take_away(
+        &mut self,
+        client: ClientId,
+        number: u32,
+        comes_back: bool,
+    ) -> Option<Attachment<H>> {
+        let mut kept: Option<Attachment<H>> = None;
         let is_it =
             |away: &Away<H>| away.attachment.client == client && away.attachment.number == number;
-        let at = self.away.iter().position(is_it)?;
-        Some(self.away.swap_remove(at).attachment)
+        while let Some(at) = self.away.iter().position(is_it) {
+            let Away { attachment, .. } = self.away.swap_remove(at);
+            let is_told = attachment.cursor.is_end_told;
+            if kept.as_ref().is_none_or(|_| !is_told) && (comes_back || !is_told) {
+                kept = Some(attachment);
+            }
+        }
+        kept
     }
 
-    /// Makes room for the marks of one more client: whoever is away longest is given up.
+    /// Nothing is kept of that client any more: it cannot prove who it is.
+    pub fn forget_client(&mut self, client: ClientId) {
+        self.away.retain(|away| away.attachment.client != client);
+        self.forget_ledgers();
+        self.note_gone();
+    }
+
+    /// Makes room for the marks of one more client, if somebody who is away can: whoever is that
+    /// for longest and has nothing else here.
     pub(super) fn forget_longest_away(&mut self) {
-        let away = self.away.iter().enumerate();
-        if let Some((at, _)) = away.min_by_key(|(_, away)| away.until) {
-            self.away.swap_remove(at);
-            self.forget_ledgers();
+        let is_only = |away: &&Away<H>| {
+            let client = away.attachment.client;
+            let others = self.away.iter().filter(|other| other.attachment.client == client);
+            let is_present = self.attachments.iter().any(|at| at.client == client);
+            let is_queued = self.marks(client).is_some_and(|marks| marks.queued() > 0);
+            !is_present && !is_queued && others.count() == 1
+        };
+        let longest = self.away.iter().filter(is_only).min_by_key(|away| away.until);
+        if let Some(id) = longest.map(|away| away.attachment.id) {
+            self.forget(id);
         }
     }
 
@@ -73,6 +107,7 @@ impl<H> Session<H> {
         self.away.retain(|away| now < away.until);
         if self.away.len() < before {
             self.forget_ledgers();
+            self.note_gone();
         }
     }
 

@@ -223,8 +223,7 @@ impl<H> Session<H> {
         if turn.next.is_none() {
             return self.applied_of(attachment);
         }
-        let mark = turn.applied.iter().find(|(client, _)| *client == attachment.client());
-        mark.map_or(0, |(_, applied)| *applied)
+        turn.applied_by(attachment.client())
     }
 
     /// Whoever is forgotten with the session still gets its last byte and its status first.

@@ -3,7 +3,7 @@
 use tautline_protocol::{AttachTerms, DetachReason, SessionState, View};
 
 use super::{AttachError, Attachment, AttachmentId, ClientId, Cursor, Session, input::Ledger};
-use crate::limits::LEDGERS_MAX;
+use crate::{limits::LEDGERS_MAX, state::InputMarks};
 
 impl<H> Session<H> {
     /// Joins a client to the session.
@@ -24,10 +24,15 @@ impl<H> Session<H> {
         handle: H,
     ) -> Result<AttachmentId, AttachError> {
         let is_known = self.marks(client).is_some();
-        if epoch_known != 0 && !is_known {
+        if epoch_known != 0 && !self.knows(client, epoch_known) {
             return Err(AttachError::ResumeExpired);
         }
-        if epoch_known != 0 && epoch_known != self.epoch {
+        let is_kept = self.away.iter().any(|away| {
+            away.attachment.client == client && away.attachment.number == terms.attachment
+        });
+        // Who is kept comes back through the end of that child and the start of the next.
+        let past = self.past_turn(epoch_known).filter(|_| is_kept);
+        if epoch_known != 0 && epoch_known != self.epoch && past.is_none() {
             return Err(AttachError::EpochChanged { current: self.epoch });
         }
         let end = self.log.end();
@@ -46,16 +51,24 @@ impl<H> Session<H> {
         }
         self.attachments_made += 1;
         let id = AttachmentId(self.attachments_made);
-        let cursor = self.cursor_at(from);
+        let mut cursor = self.cursor_at(from);
+        if let Some((turn, _)) = past {
+            cursor.turns_told = turn;
+        }
         let mut attachment = Attachment::new(id, client, request, terms, handle);
         attachment.start(cursor, end, self.log_size(), self.input_window);
-        if let Some(kept) = self.take_away(client, terms.attachment) {
+        if let Some(kept) = self.take_away(client, terms.attachment, epoch_known != 0) {
             attachment.live_from = kept.live_from.min(end);
+            attachment.sent_before = kept.cursor.output.max(kept.sent_before);
             attachment.ended = kept.ended;
         }
         if self.is_ephemeral && self.state == SessionState::Exited {
-            attachment.ended = Some(DetachReason::Ended);
+            attachment.ended.get_or_insert(DetachReason::Ended);
         }
+        attachment.begins_in = past.map(|(turn, epoch)| {
+            let applied = self.turn_at(turn).map_or(0, |turn| turn.applied_by(client));
+            (epoch, applied)
+        });
         if attachment.is_owner() {
             self.ending.handle_owner_joined();
         }
@@ -65,6 +78,23 @@ impl<H> Session<H> {
             self.ledgers.push(Ledger::new(self.ledgers_made, client));
         }
         Ok(id)
+    }
+
+    /// The epoch in which an attachment begins, and how far its client's input was accepted and
+    /// applied there.
+    pub fn joined(&self, id: AttachmentId) -> (u64, InputMarks) {
+        let attachment = self.attachment(id);
+        if let Some((epoch, applied)) = attachment.and_then(|attachment| attachment.begins_in) {
+            return (epoch, InputMarks::ended_at(applied));
+        }
+        let marks = attachment.and_then(|attachment| self.marks(attachment.client));
+        (self.epoch, marks.unwrap_or_default())
+    }
+
+    /// The end of the child of an epoch that does not run any more, by the count of such ends.
+    fn past_turn(&self, epoch: u64) -> Option<(u64, u64)> {
+        let at = self.turns.iter().position(|turn| turn.epoch == epoch && turn.next.is_some())?;
+        Some((self.turns_dropped + at as u64, epoch))
     }
 
     fn log_size(&self) -> u32 {

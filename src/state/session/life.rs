@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tautline_protocol::{DetachReason, SessionState};
 
-use super::{ClientId, Cursor, EXIT_GRACE, Exit, Session, TURNS_MAX, input::Ledger};
+use super::{Away, ClientId, Cursor, EXIT_GRACE, Exit, Session, TURNS_MAX, input::Ledger};
 
 /// The end of one child and, if there was one, the start of the next.
 #[derive(Clone, Debug)]
@@ -21,6 +21,14 @@ pub(super) struct Turn {
 pub(super) struct Start {
     pub(super) epoch: u64,
     pub(super) pid: u32,
+}
+
+impl Turn {
+    /// How much of a client's input was written, if the next child has begun to count anew.
+    pub(super) fn applied_by(&self, client: ClientId) -> u64 {
+        let mark = self.applied.iter().find(|(known, _)| *known == client);
+        mark.map_or(0, |(_, applied)| *applied)
+    }
 }
 
 impl<H> Session<H> {
@@ -47,6 +55,10 @@ impl<H> Session<H> {
         self.is_output_ended = false;
         self.grace_until = None;
         self.input_applied = 0;
+        for Away { attachment, .. } in &mut self.away {
+            // The end of the child before, for somebody who did not hear it: it goes on.
+            attachment.ended.take_if(|ended| *ended == DetachReason::Ended);
+        }
         for attachment in &mut self.attachments {
             attachment.ack_wanted_to = 0;
             // A line of the old child that was too long concerns nobody any more.
@@ -112,7 +124,12 @@ impl<H> Session<H> {
 
     /// The first turn that `cursor` has not been told in full.
     pub(super) fn turn_after(&self, cursor: &Cursor) -> Option<&Turn> {
-        let at = cursor.turns_told.saturating_sub(self.turns_dropped);
+        self.turn_at(cursor.turns_told.max(self.turns_dropped))
+    }
+
+    /// A turn by its count since the session was made.
+    pub(super) fn turn_at(&self, number: u64) -> Option<&Turn> {
+        let at = number.checked_sub(self.turns_dropped)?;
         self.turns.get(at as usize)
     }
 

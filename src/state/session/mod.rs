@@ -101,6 +101,7 @@ pub struct Session<H> {
     sizes_told: u64,
     size_policy: SizePolicy,
     is_ephemeral: bool,
+    is_gone: bool,
     restarts: Restarts,
     ending: Ending,
 }
@@ -135,6 +136,7 @@ impl<H> Session<H> {
             sizes_told: 0,
             size_policy: terms.size_policy,
             is_ephemeral: terms.is_ephemeral,
+            is_gone: false,
             restarts: Restarts::new(terms.restart),
             ending: Ending::default(),
         }
@@ -201,9 +203,15 @@ impl<H> Session<H> {
 
     /// An attachment is gone for good: its end was told, or its client left.
     pub fn forget(&mut self, id: AttachmentId) -> Option<H> {
-        let at = self.attachments.iter().position(|attachment| attachment.id == id)?;
-        let gone = self.attachments.swap_remove(at);
+        let gone = match self.attachments.iter().position(|attachment| attachment.id == id) {
+            Some(at) => self.attachments.swap_remove(at),
+            None => {
+                let at = self.away.iter().position(|away| away.attachment.id == id)?;
+                self.away.swap_remove(at).attachment
+            }
+        };
         self.forget_ledgers();
+        self.note_gone();
         Some(gone.handle)
     }
 
@@ -211,13 +219,13 @@ impl<H> Session<H> {
     ///
     /// # Errors
     ///
-    /// [`ConsumedAhead`] if so much was never sent.
+    /// [`ConsumedAhead`] if so much was never sent, here or on the connection before.
     pub fn handle_consumed(&mut self, id: AttachmentId, offset: u64) -> Result<(), ConsumedAhead> {
         let end = self.log.end();
         let Some(attachment) = self.attachment_mut(id) else {
             return Ok(());
         };
-        if offset > attachment.cursor.output {
+        if offset > attachment.cursor.output.max(attachment.sent_before) {
             return Err(ConsumedAhead);
         }
         attachment.note_consumed(offset, end);
@@ -273,6 +281,9 @@ impl<H> Session<H> {
     pub fn commit(&mut self, id: AttachmentId, cursor: Cursor) {
         if let Some(attachment) = self.attachment_mut(id) {
             attachment.commit(cursor);
+        }
+        if cursor.is_end_told {
+            self.note_gone();
         }
     }
 
@@ -333,10 +344,26 @@ impl<H> Session<H> {
 
     /// Whether everybody was told the end of a session that was made for one child: it is gone, but
     /// for those of them who did not hear it and come back.
-    pub fn is_told(&self) -> bool {
+    ///
+    /// Once that is so it stays so: its name may be another's by then.
+    pub const fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    fn note_gone(&mut self) {
         let mut all = self.attachments.iter().chain(self.away.iter().map(|away| &away.attachment));
         let is_over = self.is_ephemeral && self.state == SessionState::Exited;
-        is_over && all.all(|attachment| attachment.cursor.is_end_told)
+        self.is_gone |= is_over && all.all(|attachment| attachment.cursor.is_end_told);
+    }
+
+    /// Whether that client may come back to that epoch: it runs or ran here, and something is kept
+    /// of the client.
+    pub fn knows(&self, client: ClientId, epoch: u64) -> bool {
+        self.marks(client).is_some() && self.had_epoch(epoch)
+    }
+
+    fn had_epoch(&self, epoch: u64) -> bool {
+        self.epoch == epoch || self.turns.iter().any(|turn| turn.epoch == epoch)
     }
 
     /// Whether the session can be forgotten: it was made for one child, that ended, and nobody is

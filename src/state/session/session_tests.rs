@@ -786,15 +786,88 @@ fn whoever_stays_away_for_too_long_is_a_stranger() {
 }
 
 #[test]
-fn another_child_is_no_stranger_to_a_client_that_was_lost() {
+fn who_is_kept_comes_back_through_the_end_of_its_child_and_the_start_of_the_next() {
     let mut harness = Harness::started();
     let id = harness.attach(ALICE, terms(Delivery::Log));
+    let (_, ledger) = harness.session.handle_input(id, 0, 0, 9).unwrap();
+    harness.session.handle_applied(ledger, 4, harness.now);
     lose(&mut harness, id);
+    harness.print(10);
+    harness.exit();
+    harness.session.handle_started(78, 1235, harness.now);
+    let back = come_back(&mut harness, &from_offset(0), 77).unwrap();
+    let (epoch, marks) = harness.session.joined(back);
+    assert_eq!((epoch, marks.accepted(), marks.applied()), (77, 4, 4));
+    let input = |turn| harness.session.is_input_stale(back, turn, 0);
+    assert!(input(0) && !input(1), "what is typed for the old child is dropped");
+    let told = harness.send_all(back);
+    assert_eq!(
+        told,
+        [
+            Send::Output { offset: 0, len: 10, flags: 0, input_applied: 0 },
+            Send::InputApplied { applied: 4 },
+            Send::Exited { epoch: 77, offset: 10, exit: EXITED },
+            Send::Started { epoch: 78, offset: 10, pid: 1235 },
+        ]
+    );
+}
+
+#[test]
+fn who_has_only_marks_left_hears_that_another_child_runs() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, AttachTerms { attachment: 4, ..terms(Delivery::Log) });
     harness.exit();
     harness.session.handle_started(78, 1235, harness.now);
     let back = come_back(&mut harness, &from_offset(0), 77);
     assert_eq!(back, Err(AttachError::EpochChanged { current: 78 }));
     assert!(come_back(&mut harness, &from_offset(0), 0).is_ok());
+    harness.session.forget(id);
+    // An epoch that never ran here is that of another session.
+    assert_eq!(come_back(&mut harness, &from_offset(0), 79), Err(AttachError::ResumeExpired));
+}
+
+#[test]
+fn what_was_sent_before_may_be_consumed_before_it_is_sent_again() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.print(10_000);
+    harness.send_all(id);
+    lose(&mut harness, id);
+    let back = come_back(&mut harness, &from_offset(0), 77).unwrap();
+    assert_eq!(harness.session.handle_consumed(back, 9_000), Ok(()));
+    assert_eq!(harness.session.handle_consumed(back, 10_001), Err(ConsumedAhead));
+}
+
+#[test]
+fn an_owner_whose_end_was_told_owns_nothing_any_more() {
+    let mut harness = Harness::started();
+    let owner = AttachTerms { flags: AttachFlags::OWNER, ..terms(Delivery::Log) };
+    let id = harness.attach(ALICE, owner);
+    harness.session.handle_detach(id, DetachReason::Kicked);
+    harness.send_all(id);
+    harness.session.handle_end_told(id, Duration::from_secs(60), harness.now);
+    assert!(!harness.session.is_owned());
+    assert_eq!(harness.session.attachments().len(), 0);
+    // On the same connection it begins anew.
+    let anew = come_back(&mut harness, &terms(Delivery::Log), 0).unwrap();
+    assert_eq!(harness.send_all(anew), []);
+}
+
+#[test]
+fn a_session_that_everybody_was_told_the_end_of_stays_gone() {
+    let mut harness = Harness::ephemeral();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.exit();
+    assert!(!harness.session.is_gone());
+    harness.send_all(id);
+    assert!(harness.session.is_gone());
+    harness.session.handle_end_told(id, Duration::from_secs(60), harness.now);
+    let back = come_back(&mut harness, &from_offset(0), 77).unwrap();
+    assert!(harness.session.is_gone(), "its name may be another's by now");
+    let sends = harness.send_all(back);
+    assert!(matches!(sends[..], [Send::Exited { .. }, Send::Detached { .. }]));
+    harness.session.forget(back);
+    assert!(harness.session.is_finished());
 }
 
 #[test]
