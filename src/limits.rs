@@ -104,6 +104,9 @@ pub const LEDGERS_MAX: usize = 256;
 /// limit.
 pub const RESUME_GRACE: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// The longest that is kept for a client that was lost, whatever is configured.
+pub const RESUME_GRACE_MAX: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
 /// Client ids an engine knows the secrets of, unless more clients are connected; for one more,
 /// whoever is away longest is forgotten and cannot come back.
 ///

@@ -410,3 +410,25 @@ async fn bytes_of_any_kind_are_signs_of_life() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_error_names_the_attachment_also_where_a_value_makes_no_sense() {
+    let server = TestServer::start();
+    witness(&server).await;
+    let (mut client, _) = known(&server, 1);
+    attach_to(&mut client, 0, TYPING).unwrap();
+    let size = WindowSize::default();
+    let wrong = [
+        M::Resize(Resize { attachment: 1, size, ..Resize::default() }),
+        M::Input(Input { attachment: 1, flags: 1 << 15, bytes: b"x".into(), ..Input::default() }),
+        M::Adjust(Adjust { attachment: 1, window: 5, ..Adjust::default() }),
+    ];
+    for message in wrong {
+        client.say(0, message);
+        let heard = client.hear_of(0, &[ERROR]).unwrap();
+        let ArchivedEngineMessage::Error(error) = heard.frame().engine().unwrap() else {
+            panic!("it is refused");
+        };
+        assert_eq!(error.get().attachment.to_native(), 1, "{:?}", error.get());
+    }
+}

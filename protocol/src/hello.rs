@@ -66,7 +66,8 @@ pub struct ClientHello {
     ///
     /// A newer connection with the same id and purpose takes the older one over.
     pub client_id: [u8; 16],
-    /// Proves the client id; all zero for a new client.
+    /// Proves the client id, and is always the same: the client's choice, or all zero for the
+    /// engine to choose.
     pub resume_secret: [u8; 16],
     /// The engine the client spoke to before; all zero if none.
     pub engine_seen: [u8; 16],

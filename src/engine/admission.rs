@@ -7,7 +7,10 @@ use tautline_protocol::{
 };
 
 use super::{client_task::Next, identities::Proven, requests::Client, statistics::count};
-use crate::{limits::RETRY_AFTER, state::Heartbeat};
+use crate::{
+    limits::{RESUME_GRACE_MAX, RETRY_AFTER},
+    state::Heartbeat,
+};
 
 impl Client {
     /// Answers a hello: welcome, or why not.
@@ -101,7 +104,7 @@ impl Client {
             None => self.take_slot(purpose)?,
         }
         self.id = hello.client_id;
-        self.grace = self.engine.config.resume_grace;
+        self.grace = self.engine.config.resume_grace.min(RESUME_GRACE_MAX);
         if let Some(forgotten) = self.engine.identities.join(hello, self.uid, secret, &self.handle)
         {
             self.engine.forget_client(forgotten);

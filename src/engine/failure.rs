@@ -67,7 +67,8 @@ impl From<Fault> for Failure {
             ErrorCode::Unsupported => Cow::from("this engine has no such message"),
             _ => Cow::from(format!("{}: {} ({})", fault.code.name(), fault.subject, fault.value)),
         };
-        Self { limit: fault.limit, value: fault.value, ..Self::new(fault.code, text) }
+        let (limit, value, attachment) = (fault.limit, fault.value, fault.attachment);
+        Self { limit, value, attachment, ..Self::new(fault.code, text) }
     }
 }
 

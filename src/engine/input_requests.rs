@@ -10,7 +10,7 @@ use super::{
     client_task::Next,
     failure::Failure,
     pty_writer::{InputBytes, PtyCommand},
-    requests::Client,
+    requests::{Attached, Client},
     session_host::SessionCore,
 };
 use crate::{
@@ -96,10 +96,12 @@ impl Client {
     }
 
     /// Answers a message that made no sense. If it was input, what follows it on the way is no
-    /// fault either; which attachment it was for cannot be trusted, so that holds for all.
+    /// fault either; if it does not say for which attachment, that holds for all.
     pub(super) fn handle_fault(&mut self, fault: Fault) {
         if matches!(fault.kind, INPUT | KEYS) {
-            for attached in &self.attachments {
+            let is_meant =
+                |attached: &&Attached| fault.attachment == 0 || fault.attachment == attached.number;
+            for attached in self.attachments.iter().filter(is_meant) {
                 attached.host.lock().session.handle_input_refused(attached.id);
             }
         }

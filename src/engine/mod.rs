@@ -67,7 +67,7 @@ use statistics::{Counters, Interval};
 
 use crate::{
     latency::Latency,
-    limits::INPUT_BLOCKS_KEPT,
+    limits::{INPUT_BLOCKS_KEPT, RESUME_GRACE_MAX},
     state::{AttachError, ClientId},
 };
 
@@ -282,6 +282,7 @@ impl Engine {
         let is_made_to_leave =
             older.close_reason().is_some_and(|reason| !client_task::is_worth_coming_back(reason));
         let grace = if is_made_to_leave { Duration::ZERO } else { self.config.resume_grace };
+        let grace = grace.min(RESUME_GRACE_MAX);
         older.fence();
         let sessions = self.sessions.lock().clone();
         for host in sessions {

@@ -69,6 +69,8 @@ pub struct Fault {
     pub id: u64,
     /// What kind of message it was.
     pub kind: Kind,
+    /// Which attachment it was for; 0 for none, or if that cannot be read.
+    pub attachment: u32,
     /// The code.
     pub code: ErrorCode,
     /// The limit that was passed, if one was.
@@ -301,7 +303,7 @@ impl Connection {
         let id = frame.id();
         let message = match frame.control() {
             Ok(message) => message,
-            Err(error) => return Self::fault(id, frame.kind(), error),
+            Err(error) => return Self::fault(id, frame.kind(), error).about(frame),
         };
         let is_answered = match ControlMessage::role(frame.kind().tag()) {
             Some(Role::Answered) => true,
@@ -316,6 +318,7 @@ impl Connection {
                 return Step::Answer(Fault {
                     id,
                     kind: frame.kind(),
+                    attachment: 0,
                     code: ErrorCode::LimitReached,
                     limit: Limit::Requests,
                     value: limit as u64,
@@ -337,8 +340,32 @@ impl Connection {
             DecodeError::Unknown(kind) => (Limit::None, kind.0.into(), "message kind"),
             _ => (Limit::None, 0, ""),
         };
-        Step::Answer(Fault { id, kind, code, limit, value, subject })
+        Step::Answer(Fault { id, kind, attachment: 0, code, limit, value, subject })
     }
+}
+
+impl Step<'static> {
+    /// Names the attachment that a message without sense was for, if it was for one.
+    fn about(mut self, frame: Frame<'_>) -> Self {
+        if let Self::Answer(fault) = &mut self {
+            fault.attachment = attachment_in(frame).unwrap_or(0);
+        }
+        self
+    }
+}
+
+/// The attachment with which the fixed part of some messages begins. Nothing of the frame is
+/// trusted: what is read is only said.
+fn attachment_in(frame: Frame<'_>) -> Option<u32> {
+    if !SCOPED.contains(&frame.kind()) {
+        return None;
+    }
+    let payload = frame.payload();
+    let pointer_at = payload.len().checked_sub(size_of::<i32>())?;
+    let pointer = i32::from_le_bytes(payload[pointer_at..].try_into().ok()?);
+    let begin = pointer_at.checked_add_signed(pointer as isize)?;
+    let bytes = payload.get(begin..begin.checked_add(size_of::<u32>())?)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
 /// What an expired deadline means.
@@ -355,6 +382,16 @@ pub enum Expiry {
 }
 
 const PART: Kind = Kind::new(Class::Control, 31);
+
+/// `Detach`, `Adjust`, `Input`, `Keys`, `Resize` and `Consumed`.
+const SCOPED: [Kind; 6] = [
+    Kind::new(Class::Control, 3),
+    Kind::new(Class::Control, 4),
+    Kind::new(Class::Control, 6),
+    Kind::new(Class::Control, 7),
+    Kind::new(Class::Control, 8),
+    Kind::new(Class::Control, 10),
+];
 
 #[cfg(test)]
 #[path = "connection_tests.rs"]

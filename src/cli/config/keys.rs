@@ -45,7 +45,7 @@ macro_rules! key {
 }
 
 /// All keys, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 17] = [
+pub(crate) const KEYS: [Key; 18] = [
     key!(
         socket,
         Field::Path(|it| &mut it.socket),
@@ -110,6 +110,11 @@ pub(crate) const KEYS: [Key; 17] = [
         closing_deadline,
         Field::Time(Duration::ZERO, |it| &mut it.server.deadlines.closing),
         "How long a client may take to read why its connection is closed.",
+    ),
+    key!(
+        resume_grace,
+        Field::Time(Duration::ZERO, |it| &mut it.server.resume_grace),
+        "How long a client that lost its connection may come back to what it had.",
     ),
     key!(
         shutdown_grace,
