@@ -164,10 +164,14 @@ impl InputSender {
     }
 
     /// Another child runs, or the engine kept nothing of ours: what it made of what was sent will
-    /// never be known. The next [`handle_attached`](Self::handle_attached) begins anew.
+    /// never be known. The next [`handle_attached`](Self::handle_attached) begins anew; until then
+    /// nothing is taken for a child that nobody was told of.
     pub fn handle_marks_lost(&mut self, end: SenderEnd) -> Option<Leftover> {
         let leftover = self.give_up(end, self.in_flight());
-        self.phase = Phase::Away;
+        self.phase = match end {
+            SenderEnd::ChildEnded => Phase::ChildEnded,
+            SenderEnd::Refused | SenderEnd::Lost => Phase::Away,
+        };
         leftover
     }
 
@@ -319,7 +323,8 @@ impl InputSender {
     /// Nothing of ours is on its way: what is kept begins at `base`.
     fn rebase(&mut self, base: u64) {
         for call in self.calls.iter_mut().filter(|call| call.outcome.is_none()) {
-            call.begin = base + call.begin.saturating_sub(self.base);
+            // A call that is written in part began before all that is kept.
+            call.begin = (call.begin + base).saturating_sub(self.base);
         }
         (self.base, self.sent, self.sent_ever) = (base, base, base);
     }

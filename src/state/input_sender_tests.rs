@@ -105,6 +105,36 @@ fn a_smaller_window_after_a_loss_is_kept_to() {
 }
 
 #[test]
+fn a_call_that_is_written_in_part_survives_a_loss() {
+    for (accepted, jump) in [(100, 0), (130, 30)] {
+        let mut sender = attached();
+        let call = sender.begin_call(150);
+        assert_eq!(sender.push_call(call, &[b'x'; 150]), 100);
+        sent(&mut sender);
+        sender.handle_applied(100);
+        sender.handle_lost();
+        // Meanwhile another attachment of ours may have typed.
+        sender.handle_attached(&marks(accepted, accepted));
+        assert_eq!(sender.push_call(call, &[b'x'; 50]), 50);
+        assert_eq!(sent(&mut sender), frame(100 + jump, &"x".repeat(50)));
+        assert_eq!(sender.take_outcome(call), None);
+        sender.handle_applied(150 + jump);
+        assert_eq!(sender.take_outcome(call), Some(CallOutcome::Written));
+    }
+}
+
+#[test]
+fn nothing_is_taken_for_a_child_that_nobody_was_told_of() {
+    let mut sender = attached();
+    sender.handle_lost();
+    sender.handle_marks_lost(SenderEnd::ChildEnded);
+    assert_eq!(sender.push(b"for the child before"), 0);
+    assert_eq!(sender.stopped(), Some(SenderEnd::ChildEnded));
+    sender.handle_attached(&marks(0, 0));
+    assert_eq!(sender.push(b"for this one"), 12);
+}
+
+#[test]
 fn in_a_new_epoch_nothing_old_is_typed_and_all_of_it_is_told() {
     let mut sender = attached();
     let call = sender.begin_call(6);
