@@ -16,7 +16,11 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
-use fixture::{TestServer, command, raw_script, within};
+use fixture::{
+    TestServer, command,
+    cutting_proxy::{Cutting, CuttingProxy},
+    raw_script, within,
+};
 use tautline::{
     AttachOptions, ClientConfig, Command, ConnectFailure, Event, LogRange, RecvError, RequestError,
     SendError, Server, ServerConfig, SpawnRequest,
@@ -644,4 +648,29 @@ fn ends_its_attachment(client: &Client, waker: impl Fn() + Send + Sync + 'static
     assert!(matches!(woke.event(), Event::Output { offset: 0, .. }));
     assert_eq!(events.recv_timeout(LONG).unwrap_err(), RecvTimeoutError::Disconnected);
     assert!(client.sessions().unwrap().contains(&"sick".to_owned()), "the client goes on");
+}
+
+#[test]
+fn a_line_that_is_lost_is_told_and_made_again_here_too() {
+    let engine = Engine::start();
+    let server = engine.server.as_ref().unwrap();
+    let guard = engine.runtime.enter();
+    let proxy = CuttingProxy::before(&server.socket, "cut", Cutting::never());
+    drop(guard);
+    let client = Client::connect(&proxy.socket, ClientConfig::default()).unwrap();
+    let (input, events) = attached(&client, &raw_script("w", "exec cat"));
+    read_until(&events, b"ready\n");
+    proxy.cut();
+    let mut told = Vec::new();
+    loop {
+        match next(&events).unwrap().event() {
+            Event::Disconnected { reason: None } => told.push("lost"),
+            Event::Reconnecting { attempt: 1, .. } => told.push("waiting"),
+            Event::Resumed { gap: 0, is_new_child: false, .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told, ["lost", "waiting"]);
+    input.send(b"still here").unwrap();
+    assert_eq!(read_until(&events, b"here"), b"still here");
 }
