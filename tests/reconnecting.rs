@@ -479,3 +479,16 @@ async fn of_two_attachments_to_one_session_the_first_types() {
     within(first.send(b"typed")).await.unwrap();
     assert_eq!(read_until(&mut events, b"typed").await, b"typed");
 }
+
+#[tokio::test]
+async fn clients_come_back_to_a_socket_that_was_swept_away_and_made_again() {
+    let server = TestServer::start();
+    let proxy = CuttingProxy::before(&server.socket, "cut", Cutting::never());
+    let client = connect(&proxy).await;
+    let (input, mut events) = attached_ready(&client, &raw_script("w", "exec cat")).await;
+    std::fs::remove_file(&server.socket).unwrap();
+    proxy.cut();
+    within(input.send(b"swept")).await.unwrap();
+    assert_eq!(read_until(&mut events, b"swept").await, b"swept");
+    assert!(server.socket.exists());
+}
