@@ -1,6 +1,6 @@
 //! Where a message goes: to the attachment it is about, or to whoever waits for the reply.
 
-use tautline_protocol::{ArchivedEngineMessage, ControlMessage, OwnedFrame, Pong};
+use tautline_protocol::{ArchivedEngineMessage, Consumed, ControlMessage, OwnedFrame, Pong};
 use tokio::sync::mpsc;
 
 use super::{
@@ -53,6 +53,12 @@ fn act(line: &Line, inbox: &Inbox, handled: Handled) {
     match handled {
         Handled::No | Handled::Yes => {}
         Handled::Send => inbox.input.send(line, inbox.number),
+        Handled::Resume => {
+            // What was used up between the question and the answer was told to nobody.
+            let (attachment, offset) = (inbox.number, inbox.consumed());
+            line.tell(ControlMessage::Consumed(Consumed { attachment, offset })).ok();
+            inbox.input.send(line, inbox.number);
+        }
         Handled::Ask => line.ask_again(inbox),
         Handled::AskForName => line.ask_for_name(inbox),
         Handled::Leave => {

@@ -70,6 +70,8 @@ pub(super) enum Handled {
     Yes,
     /// It let input go on.
     Send,
+    /// The attachment is made again.
+    Resume,
     /// The attachment is to be asked for again.
     Ask,
     /// The session may have another name now.
@@ -130,6 +132,11 @@ impl Inbox {
     pub(super) fn handle_consumed(&self, end: u64) {
         self.consumed.store(end, Ordering::Relaxed);
         self.progress.store(true, Ordering::Relaxed);
+    }
+
+    /// Output before this is used up.
+    pub(super) fn consumed(&self) -> u64 {
+        self.consumed.load(Ordering::Relaxed)
     }
 
     /// Whether input typed here goes into that epoch.
@@ -263,7 +270,7 @@ impl Inbox {
         state.batch.tell_connectivity(Event::Resumed { gap, replayed_input, is_new_child });
         drop(state);
         self.came.notify_one();
-        Handled::Send
+        Handled::Resume
     }
 
     /// Input was refused, or to attach again was.
