@@ -139,7 +139,10 @@ impl Client {
             .and_then(|()| self.check_terms(&terms))
             .and_then(|()| match epoch {
                 EPOCH_ANY => self.engine.session(&text(&attach.name)),
-                epoch => self.engine.session_to_resume(&text(&attach.name), epoch, self.id),
+                epoch => {
+                    let attachment = (self.id, terms.attachment);
+                    self.engine.session_to_resume(&text(&attach.name), epoch, attachment)
+                }
             })
             .and_then(|host| {
                 self.attach(id, Arc::clone(&host), &terms, epoch, size)?;

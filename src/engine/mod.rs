@@ -150,10 +150,11 @@ impl Engine {
         &self,
         name: &str,
         epoch: u64,
-        client: ClientId,
+        (client, number): (ClientId, u32),
     ) -> Result<Arc<SessionHost>, Failure> {
         let sessions = self.sessions.lock();
-        let found = sessions.iter().find(|host| host.lock().session.knows(client, epoch)).cloned();
+        let keeps = |host: &&Arc<SessionHost>| host.lock().session.keeps(client, number, epoch);
+        let found = sessions.iter().find(keeps).cloned();
         drop(sessions);
         match found {
             Some(found) => Ok(found),

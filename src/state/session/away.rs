@@ -20,6 +20,12 @@ pub(super) struct Away<H> {
     pub(super) until: Instant,
 }
 
+impl<H> Away<H> {
+    fn is_of(&self, client: ClientId, number: u32) -> bool {
+        self.attachment.client == client && self.attachment.number == number
+    }
+}
+
 impl<H> Session<H> {
     /// The connection of an attachment was lost: it is kept for `grace`, unless its client had
     /// asked to leave. Returns whether there was such an attachment.
@@ -57,6 +63,15 @@ impl<H> Session<H> {
         count
     }
 
+    /// Whether a client may come back to that epoch: it runs or ran here, as far as anybody knows,
+    /// and something is kept of an attachment of that number.
+    pub fn keeps(&self, client: ClientId, number: u32, epoch: u64) -> bool {
+        let is_ours = self.epoch == epoch
+            || self.turns_dropped > 0
+            || self.turns.iter().any(|turn| turn.epoch == epoch);
+        is_ours && self.away.iter().any(|away| away.is_of(client, number))
+    }
+
     /// What is kept of that attachment, if anything is; of several the one that goes on. One whose
     /// end was told counts only for who `comes_back`: others begin anew.
     pub(super) fn take_away(
@@ -66,9 +81,7 @@ impl<H> Session<H> {
         comes_back: bool,
     ) -> Option<Attachment<H>> {
         let mut kept: Option<Attachment<H>> = None;
-        let is_it =
-            |away: &Away<H>| away.attachment.client == client && away.attachment.number == number;
-        while let Some(at) = self.away.iter().position(is_it) {
+        while let Some(at) = self.away.iter().position(|away| away.is_of(client, number)) {
             let Away { attachment, .. } = self.away.swap_remove(at);
             let is_told = attachment.cursor.is_end_told;
             if kept.as_ref().is_none_or(|_| !is_told) && (comes_back || !is_told) {

@@ -114,13 +114,14 @@ impl<H> Session<H> {
     }
 
     /// Forgets whose clients have left, once nothing of theirs is queued: until then it counts
-    /// against the window of whoever comes back.
+    /// against the window of whoever comes back. What is queued goes with its child.
     pub(super) fn forget_ledgers(&mut self) {
+        let is_live = self.is_live();
         let Self { attachments, away, ledgers, .. } = self;
         ledgers.retain(|ledger| {
             let away = away.iter().map(|away| &away.attachment);
             let is_kept = attachments.iter().chain(away).any(|at| at.client == ledger.client);
-            is_kept || ledger.marks.queued() > 0
+            is_kept || (is_live && ledger.marks.queued() > 0)
         });
     }
 

@@ -9,8 +9,8 @@ impl<H> Session<H> {
     /// Joins a client to the session.
     ///
     /// The stream begins where `terms` say; a gap between there and what is held is told in the
-    /// stream. Who names an epoch comes back to it: its input marks must be kept. What was kept of
-    /// an attachment of that number goes on in this one.
+    /// stream. Who names an epoch comes back to it: something must be kept of an attachment of that
+    /// number, and its client's input marks with it. It goes on in this one.
     ///
     /// # Errors
     ///
@@ -24,14 +24,12 @@ impl<H> Session<H> {
         handle: H,
     ) -> Result<AttachmentId, AttachError> {
         let is_known = self.marks(client).is_some();
-        if epoch_known != 0 && !self.knows(client, epoch_known) {
+        // Marks alone prove nothing: they may be younger than the loss, and of another attachment.
+        if epoch_known != 0 && !self.keeps(client, terms.attachment, epoch_known) {
             return Err(AttachError::ResumeExpired);
         }
-        let is_kept = self.away.iter().any(|away| {
-            away.attachment.client == client && away.attachment.number == terms.attachment
-        });
-        // Who is kept comes back through the end of that child and the start of the next.
-        let past = self.past_turn(epoch_known).filter(|_| is_kept);
+        // Who comes back does so through the end of that child and the start of the next.
+        let past = self.past_turn(epoch_known);
         if epoch_known != 0 && epoch_known != self.epoch && past.is_none() {
             return Err(AttachError::EpochChanged { current: self.epoch });
         }

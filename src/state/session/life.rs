@@ -103,6 +103,7 @@ impl<H> Session<H> {
         let goes_on = self.restarts.handle_ended(exit, is_stopping, now);
         self.state = if goes_on { SessionState::Waiting } else { SessionState::Exited };
         self.grace_until = None;
+        self.forget_ledgers();
         if self.turns.len() == TURNS_MAX {
             self.turns.pop_front();
             self.turns_dropped += 1;

@@ -356,16 +356,6 @@ impl<H> Session<H> {
         self.is_gone |= is_over && all.all(|attachment| attachment.cursor.is_end_told);
     }
 
-    /// Whether that client may come back to that epoch: it runs or ran here, and something is kept
-    /// of the client.
-    pub fn knows(&self, client: ClientId, epoch: u64) -> bool {
-        self.marks(client).is_some() && self.had_epoch(epoch)
-    }
-
-    fn had_epoch(&self, epoch: u64) -> bool {
-        self.epoch == epoch || self.turns.iter().any(|turn| turn.epoch == epoch)
-    }
-
     /// Whether the session can be forgotten: it was made for one child, that ended, and nobody is
     /// attached any more or may come back for the end.
     pub fn is_finished(&self) -> bool {

@@ -813,17 +813,40 @@ fn who_is_kept_comes_back_through_the_end_of_its_child_and_the_start_of_the_next
 }
 
 #[test]
-fn who_has_only_marks_left_hears_that_another_child_runs() {
+fn another_attachment_of_its_client_makes_nobody_known_that_stayed_away_for_too_long() {
     let mut harness = Harness::started();
-    let id = harness.attach(ALICE, AttachTerms { attachment: 4, ..terms(Delivery::Log) });
-    harness.exit();
-    harness.session.handle_started(78, 1235, harness.now);
-    let back = come_back(&mut harness, &from_offset(0), 77);
-    assert_eq!(back, Err(AttachError::EpochChanged { current: 78 }));
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    harness.session.handle_input(id, 0, 0, 10).unwrap();
+    lose(&mut harness, id);
+    harness.wait(Duration::from_secs(60));
+    let other = AttachTerms { attachment: 99, ..terms(Delivery::Log) };
+    harness.attach(ALICE, other);
+    // Its marks are those of the other: to resume with them would be to type everything again.
+    assert_eq!(come_back(&mut harness, &from_offset(0), 77), Err(AttachError::ResumeExpired));
     assert!(come_back(&mut harness, &from_offset(0), 0).is_ok());
-    harness.session.forget(id);
-    // An epoch that never ran here is that of another session.
-    assert_eq!(come_back(&mut harness, &from_offset(0), 79), Err(AttachError::ResumeExpired));
+}
+
+#[test]
+fn what_is_queued_is_forgotten_with_its_child_if_its_client_is_gone() {
+    let mut harness = Harness::started();
+    for is_restarted in [false, true] {
+        let id = harness.attach(ALICE, terms(Delivery::Log));
+        harness.session.handle_input(id, 0, 0, 10).unwrap();
+        harness.session.forget(id);
+        assert!(harness.session.marks(ALICE).is_some(), "it counts against the window");
+        harness.exit();
+        assert_eq!(harness.session.marks(ALICE), None, "{is_restarted}");
+        harness.session.handle_started(78, 1235, harness.now);
+    }
+}
+
+#[test]
+fn an_epoch_that_never_ran_here_is_that_of_another_session() {
+    let mut harness = Harness::started();
+    let id = harness.attach(ALICE, terms(Delivery::Log));
+    lose(&mut harness, id);
+    assert_eq!(come_back(&mut harness, &from_offset(0), 66), Err(AttachError::ResumeExpired));
+    assert!(come_back(&mut harness, &from_offset(0), 77).is_ok());
 }
 
 #[test]
