@@ -7,8 +7,35 @@ use crate::hostile::CRIMES;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Cut,
-    /// Attached again after a cut, where the output had been consumed to.
+    /// The same, and the engine does not notice.
+    SilentCut,
+    /// Attached again after a cut, and the engine knows who it is.
     Resume,
+    /// Attached again to a session that does not know it any more.
+    ResumeExpired,
+    /// Nothing is kept any more of somebody who stayed away.
+    GraceOver,
+    /// There is no such session any more, or it is another one.
+    SessionGone,
+    /// The engine knows the client's id, and another secret.
+    NewId,
+    HeartbeatLost,
+    /// A client gave up.
+    GaveUp,
+    EngineDeath,
+    /// What a call typed was written.
+    CallWritten,
+    CallStopped,
+    /// A call that nobody waited for any more.
+    CallForgotten,
+    /// Input was given up that may have been written.
+    Unknown,
+    /// Input was given up that was not written.
+    Undelivered,
+    /// Input was sent again after a loss.
+    Replay,
+    /// The end of a child was told again.
+    ExitAgain,
     Detach,
     /// Attached again after a detach.
     Return,
@@ -40,10 +67,16 @@ pub(crate) enum Event {
 }
 
 /// How often each happened.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Census {
     events: [u64; EVENTS.len()],
     crimes: [u64; CRIMES.len()],
+}
+
+impl Default for Census {
+    fn default() -> Self {
+        Self { events: [0; EVENTS.len()], crimes: [0; CRIMES.len()] }
+    }
 }
 
 impl Census {
@@ -72,9 +105,24 @@ impl Census {
     }
 }
 
-const EVENTS: [Event; 19] = [
+const EVENTS: [Event; 34] = [
     Event::Cut,
+    Event::SilentCut,
     Event::Resume,
+    Event::ResumeExpired,
+    Event::GraceOver,
+    Event::SessionGone,
+    Event::NewId,
+    Event::HeartbeatLost,
+    Event::GaveUp,
+    Event::EngineDeath,
+    Event::CallWritten,
+    Event::CallStopped,
+    Event::CallForgotten,
+    Event::Unknown,
+    Event::Undelivered,
+    Event::Replay,
+    Event::ExitAgain,
     Event::Detach,
     Event::Return,
     Event::Gap,

@@ -226,7 +226,7 @@ impl Hostile {
     pub(crate) fn check_end(&self, truth: Truth<'_>) {
         let expected = self.crime.outcome();
         // Whoever types into a session that is over is told just that.
-        let is_over = truth.terminals[0].exits.len() as u64 == truth.sessions[0].generations;
+        let is_over = truth.live[0].is_over();
         let late =
             [ErrorCode::SessionExited, ErrorCode::NoSuchSession, ErrorCode::NoSuchAttachment];
         let is_late = matches!(self.outcome, Some(Outcome::Answered(code)) if late.contains(&code));
@@ -257,10 +257,10 @@ impl Hostile {
             window: OUTPUT_WINDOW_MIN,
             pause_limit_ms: 100,
             view: View::Offset.to_wire(),
-            output_from: if from_future { 1 << 40 } else { truth.hosted[0].session.log().end() },
+            output_from: if from_future { 1 << 40 } else { truth.live[0].session.log().end() },
             ..AttachTerms::default()
         };
-        let name = engine::Hosted::name(&truth.hosted[0]).into();
+        let name = engine::Hosted::name(&truth.live[0]).into();
         self.say(1, ControlMessage::Attach(Attach { terms, name, ..Attach::default() }));
     }
 

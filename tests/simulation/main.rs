@@ -5,9 +5,10 @@
 //! connection, and which child dies when. Every byte either way is compared with what was really
 //! typed and printed, at every step.
 //!
-//! `TAUT_SIM_SEEDS=N` runs N seeds instead of 4,000, `TAUT_SIM_SEED=n` exactly one, and
+//! `TAUT_SIM_SEEDS=N` runs N seeds instead of 1,000, `TAUT_SIM_SEED=n` exactly one, and
 //! `TAUT_SIM_TRACE=1` prints its history. `TAUT_SIM_CENSUS=1` tells what happened how often.
 
+mod book;
 mod byte_queue;
 mod census;
 mod client;
@@ -31,7 +32,7 @@ use std::{
 
 use census::Census;
 
-const SEEDS: u64 = 4_000;
+const SEEDS: u64 = 1_000;
 
 /// A history went wrong: no more are begun.
 static IS_BROKEN: AtomicBool = AtomicBool::new(false);

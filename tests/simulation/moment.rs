@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::{
+    book::Book,
     census::{Census, Event},
     random::Random,
     scenario::SESSIONS_MAX,
@@ -14,14 +15,13 @@ pub(crate) struct Moment {
     pub(crate) now: Instant,
     pub(crate) random: Random,
     pub(crate) trace: Trace,
-    pub(crate) frames: FrameEnds,
+    pub(crate) book: Book,
+    /// The epoch in which each typist has nothing more to type, by session.
+    pub(crate) content: [[u64; TYPISTS]; SESSIONS_MAX],
     pub(crate) census: Census,
     /// Nothing moved lately: whoever can do something does it now.
     pub(crate) is_pressed: bool,
     pub(crate) rounds: u64,
-    /// Lines may be too long. In such a history nobody sends again what is accepted: a frame that
-    /// begins there would pass for one that goes on behind a refusal.
-    pub(crate) has_long_lines: bool,
 }
 
 impl Moment {
@@ -31,11 +31,11 @@ impl Moment {
             now,
             random: Random::new(seed),
             trace: Trace::new(now),
-            frames: FrameEnds::default(),
+            book: Book::default(),
+            content: [[0; TYPISTS]; SESSIONS_MAX],
             census: Census::default(),
             is_pressed: false,
             rounds: 0,
-            has_long_lines: seed.is_multiple_of(2),
         }
     }
 
@@ -87,29 +87,5 @@ impl Trace {
 
     pub(crate) fn hash(&self) -> u64 {
         self.hash
-    }
-}
-
-/// Where the frames end that a client typed into a session, as positions on its tape: the only
-/// places where another client's input may come between.
-#[derive(Debug, Default)]
-pub(crate) struct FrameEnds([[Vec<u64>; TYPISTS]; SESSIONS_MAX]);
-
-impl FrameEnds {
-    pub(crate) fn add(&mut self, session: usize, client: usize, end: u64) {
-        let ends = &mut self.0[session][client];
-        if ends.last().is_none_or(|last| *last < end) {
-            ends.push(end);
-        }
-    }
-
-    /// Frames behind `position` were lost and will be cut anew.
-    pub(crate) fn rewind(&mut self, session: usize, client: usize, position: u64) {
-        let ends = &mut self.0[session][client];
-        ends.truncate(ends.partition_point(|end| *end <= position));
-    }
-
-    pub(crate) fn is_end(&self, session: usize, client: usize, position: u64) -> bool {
-        position == 0 || self.0[session][client].binary_search(&position).is_ok()
     }
 }

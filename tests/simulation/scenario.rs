@@ -1,5 +1,7 @@
 //! What a seed stands for: sessions, clients, sizes, limits and how much goes wrong.
 
+mod plan;
+
 use std::time::Duration;
 
 use tautline::{
@@ -7,96 +9,12 @@ use tautline::{
     state::SessionTerms,
 };
 
+pub(crate) use plan::{ClientPlan, Scenario, SeatPlan, SessionPlan, WirePlan};
+
 use crate::{hostile::Crime, random::Random, tape::TYPISTS};
 
 /// Sessions of one history, at most.
 pub(crate) const SESSIONS_MAX: usize = 2;
-
-#[derive(Debug)]
-pub(crate) struct Scenario {
-    pub(crate) sessions: Vec<SessionPlan>,
-    pub(crate) clients: Vec<ClientPlan>,
-    pub(crate) crime: Option<Crime>,
-    pub(crate) wire: WirePlan,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WirePlan {
-    pub(crate) capacity: usize,
-    pub(crate) delay_max: Duration,
-}
-
-impl WirePlan {
-    /// Whether the last word may come too late behind a frame that is under way.
-    pub(crate) fn is_slow(self) -> bool {
-        let frames = 2 * limits::FRAME_MAX / self.capacity + 1;
-        self.delay_max * frames as u32 > Duration::from_millis(500)
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct SessionPlan {
-    pub(crate) terms: SessionTerms,
-    /// How many children run, one after the other.
-    pub(crate) generations: u64,
-    /// How often a child dies at some moment, whatever anybody still wanted to type, in percent.
-    pub(crate) mortality: u64,
-    /// Bytes each child prints by itself.
-    pub(crate) flood: usize,
-    pub(crate) is_echoing: bool,
-    /// A process in the background keeps the terminal open and goes on printing.
-    pub(crate) leaves_background: bool,
-    pub(crate) input_capacity: usize,
-    pub(crate) output_capacity: usize,
-    /// How often the child has something else to do, in percent.
-    pub(crate) laziness: u64,
-    /// What each client types in each of the first two generations.
-    pub(crate) quotas: [u64; TYPISTS],
-}
-
-impl SessionPlan {
-    /// How far a client's tape is typed when the child of that generation, from 0, may end.
-    pub(crate) fn target(&self, client: usize, generation: u64) -> u64 {
-        self.quotas[client] * (generation + 1).min(2)
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct ClientPlan {
-    pub(crate) seats: Vec<SeatPlan>,
-    pub(crate) pings: u64,
-    pub(crate) resizes: u64,
-    pub(crate) detaches: u64,
-    pub(crate) adjusts: u64,
-    /// How often its connection is lost.
-    pub(crate) cuts: u64,
-    /// How often it stops reading for a while.
-    pub(crate) deaf: u64,
-    /// Leaves with `Disconnect` when it has seen everything.
-    pub(crate) leaves: bool,
-}
-
-impl ClientPlan {
-    /// Whether anything may still happen to it out of the blue.
-    pub(crate) fn has_whims(&self) -> bool {
-        let requests = self.pings + self.resizes + self.detaches + self.adjusts;
-        self.cuts + self.deaf + requests > 0
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct SeatPlan {
-    pub(crate) session: usize,
-    /// The attachment's number on the wire.
-    pub(crate) number: u32,
-    pub(crate) delivery: Delivery,
-    pub(crate) window: u32,
-    pub(crate) pause_limit_ms: u32,
-    pub(crate) is_read_only: bool,
-    /// Begins with the first byte ever printed, not with the next one.
-    pub(crate) is_from_start: bool,
-    pub(crate) is_typist: bool,
-}
 
 /// How much there is to do, by how narrow the pipes are.
 #[derive(Clone, Copy)]
@@ -170,7 +88,11 @@ impl Scenario {
         });
         let mut sessions = sessions.collect::<Vec<_>>();
         let client_count = random.pick(&[1, 1, 2, 2, 3, TYPISTS - 1]);
-        let clients = (0..client_count).map(|_| client(&sessions, random)).collect::<Vec<_>>();
+        let clients = (0..client_count).map(|_| client(&sessions, wire, random));
+        let mut clients = clients.collect::<Vec<_>>();
+        if client_count < TYPISTS - 1 && random.chance(12) {
+            add_twin(&mut clients, random);
+        }
         for (client, plan) in clients.iter().enumerate() {
             for seat in plan.seats.iter().filter(|seat| seat.is_typist) {
                 let session = &mut sessions[seat.session];
@@ -178,9 +100,13 @@ impl Scenario {
                 session.quotas[client] = random.between(1, scale.quota_max.min(most));
             }
         }
-        let crime = random.chance(40).then(|| Crime::any(random));
+        let death = random.chance(8).then(|| death(random));
+        let crime = (death.is_none() && random.chance(40)).then(|| Crime::any(random));
         let crime = crime.filter(|crime| crime.is_possible(&sessions[0]));
-        Self { sessions, clients, crime, wire }
+        if crime.is_some() {
+            sessions[0].pickiness = 0;
+        }
+        Self { sessions, clients, crime, wire, grace: grace(random), death }
     }
 
     /// Everybody stops reading once: a flood goes by, or waits.
@@ -195,13 +121,30 @@ impl Scenario {
         let generations = random.between(66, 80);
         let sessions = vec![session(&CROWDED, wire, generations, random)];
         let clients = (0..random.between(1, 2)).map(|_| {
-            let mut client = client(&sessions, random);
+            let mut client = client(&sessions, wire, random);
             client.seats.iter_mut().for_each(|seat| seat.is_typist = false);
             client.deaf = 3;
             client
         });
-        Self { clients: clients.collect(), sessions, crime: None, wire }
+        let clients = clients.collect();
+        Self { clients, sessions, crime: None, wire, grace: grace(random), death: None }
     }
+}
+
+fn grace(random: &mut Random) -> Duration {
+    Duration::from_millis(random.pick(&[0, 1, 10, 300, 60_000, 60_000, 60_000, 60_000]))
+}
+
+fn death(random: &mut Random) -> (u64, Duration) {
+    let longest = random.pick(&[1, 100, 2_000]);
+    (random.between(1, 300), random.delay(Duration::from_millis(longest)))
+}
+
+/// Somebody else who has a client's id and its secret, and wants the same.
+fn add_twin(clients: &mut Vec<ClientPlan>, random: &mut Random) {
+    let at = random.below(clients.len() as u64) as usize;
+    clients[at].is_shared = true;
+    clients.push(ClientPlan { twin_of: Some(at), ..clients[at].clone() });
 }
 
 fn wire(scale: &Scale, random: &mut Random) -> WirePlan {
@@ -234,10 +177,11 @@ fn session(scale: &Scale, wire: WirePlan, generations: u64, random: &mut Random)
         output_capacity,
         laziness: random.pick(&[0, 20, 60]),
         quotas: [0; TYPISTS],
+        pickiness: random.pick(&[0, 0, 0, 5]),
     }
 }
 
-fn client(sessions: &[SessionPlan], random: &mut Random) -> ClientPlan {
+fn client(sessions: &[SessionPlan], wire: WirePlan, random: &mut Random) -> ClientPlan {
     let mut seats: Vec<SeatPlan> = Vec::new();
     for number in 1..=random.pick(&[1, 1, 1, 2, 3]) {
         let session = random.below(sessions.len() as u64) as usize;
@@ -252,9 +196,26 @@ fn client(sessions: &[SessionPlan], random: &mut Random) -> ClientPlan {
         resizes: random.below(4),
         detaches: random.pick(&[0, 0, 1, 3]),
         adjusts: random.pick(&[0, 0, 2]),
-        cuts: random.pick(&[0, 0, 0, 1, 2]),
+        cuts: random.pick(&[0, 0, 1, 2, 6]),
+        outage_max: Duration::from_millis(random.pick(&[0, 0, 0, 20, 1_000, 8_000])),
+        silence: random.pick(&[0, 0, 50]),
+        heartbeat_ms: heartbeat_ms(wire, random),
+        attempts_limit: random.pick(&[10, 10, 10, 2]),
+        twin_of: None,
+        is_shared: false,
+        rejoins: random.below(2),
         deaf: random.pick(&[0, 1, 3]),
         leaves: random.chance(60),
+    }
+}
+
+/// None for most; for the others longer than a frame may take on the way.
+fn heartbeat_ms(wire: WirePlan, random: &mut Random) -> u32 {
+    let is_fast = wire.delay_max < Duration::from_millis(1);
+    match random.below(6) {
+        0 if is_fast => 100,
+        0 | 1 => 5_000,
+        _ => 0,
     }
 }
 

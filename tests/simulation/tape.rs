@@ -16,16 +16,6 @@ pub(crate) fn tape(client: usize, from: u64, len: usize) -> &'static [u8] {
     &TAPES[client][from as usize..][..len]
 }
 
-/// How many bytes at the front of `bytes` go on with a client's tape at `from`.
-pub(crate) fn count_typed(client: usize, from: u64, bytes: &[u8]) -> usize {
-    let tape = TAPES[client].get(from as usize..).unwrap_or_default();
-    let tape = &tape[..tape.len().min(bytes.len())];
-    if tape == bytes {
-        return bytes.len();
-    }
-    tape.iter().zip(bytes).take_while(|(typed, byte)| typed == byte).count()
-}
-
 /// Output that tells where it belongs.
 pub(crate) fn numbered(from: u64, len: usize) -> &'static [u8] {
     &LINES[(from % LINES_SIZE) as usize..][..len]

@@ -14,14 +14,15 @@ use crate::{
     byte_queue::ByteQueue,
     moment::Moment,
     scenario::SessionPlan,
-    tape::{PRINT_MAX, TYPISTS, count_typed, numbered, typist},
+    tape::{PRINT_MAX, TYPISTS, numbered},
     wire::Flow,
 };
 
 /// A session's terminals, one after the other, and all that was ever typed and printed there.
 #[derive(Debug)]
 pub(crate) struct Terminal {
-    index: usize,
+    /// Which session of the plan it belongs to.
+    session: usize,
     plan: SessionPlan,
     input: ByteQueue,
     output: ByteQueue,
@@ -31,12 +32,8 @@ pub(crate) struct Terminal {
     is_user_side_open: bool,
     /// Everything that was ever printed, by offset.
     pub(crate) printed: Printed,
-    /// How much of each client's tape was written to the terminal, and read by a child.
-    pub(crate) written: [u64; TYPISTS],
-    pub(crate) read: [u64; TYPISTS],
-    /// How much was written before each of the children that were replaced was.
-    written_before: Vec<[u64; TYPISTS]>,
-    last_typist: Option<usize>,
+    /// The child that runs or ran last.
+    pub(crate) epoch: u64,
     pub(crate) exits: Vec<Ended>,
     exit_notice: Option<(Instant, Exit)>,
     pub(crate) size: WindowSize,
@@ -74,9 +71,9 @@ pub(crate) struct Ended {
 }
 
 impl Terminal {
-    pub(crate) fn new(index: usize, plan: SessionPlan) -> Self {
+    pub(crate) fn new(session: usize, plan: SessionPlan) -> Self {
         Self {
-            index,
+            session,
             size: plan.terms.size,
             plan,
             input: ByteQueue::default(),
@@ -85,10 +82,7 @@ impl Terminal {
             background: 0,
             is_user_side_open: false,
             printed: Printed::default(),
-            written: [0; TYPISTS],
-            read: [0; TYPISTS],
-            written_before: Vec::new(),
-            last_typist: None,
+            epoch: 0,
             exits: Vec::new(),
             exit_notice: None,
         }
@@ -118,22 +112,7 @@ impl Terminal {
             unprinted: ByteQueue::default(),
             dies_at: dies.then(|| moment.now + lifetime),
         });
-        // What no child read is lost with the terminal it was written to.
-        self.read = self.written;
-        if generation > 0 {
-            self.written_before.push(self.written);
-        }
-        self.last_typist = None;
-    }
-
-    /// How much of a client's tape was written by the end of a child that ended.
-    pub(crate) fn written_by(&self, generation: u64, client: usize) -> u64 {
-        self.written_before.get(generation as usize).unwrap_or(&self.written)[client]
-    }
-
-    /// Whether the last child was patient: everything was typed, read and printed.
-    pub(crate) fn has_ended_well(&self) -> bool {
-        self.exits.last().is_some_and(|ended| ended.exit.kind == ExitKind::Code)
+        self.epoch = epoch;
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -150,34 +129,8 @@ impl Terminal {
             return Flow::Blocked;
         }
         let count = moment.random.piece(room);
-        let mut rest = &bytes[..count];
-        self.input.push(rest);
-        while let Some(first) = rest.first() {
-            rest = &rest[self.check_typed(typist(*first), rest, moment)..];
-        }
+        self.input.push(&bytes[..count]);
         Flow::Moved(count)
-    }
-
-    /// Each byte is the next of its client's tape, and clients take turns only between frames.
-    /// Returns how many of them the client typed.
-    fn check_typed(&mut self, client: usize, bytes: &[u8], moment: &Moment) -> usize {
-        let position = self.written[client];
-        let session = self.index;
-        let count = count_typed(client, position, bytes);
-        assert_ne!(
-            count, 0,
-            "session {session}: client {client}'s input at {position} is not what it typed there"
-        );
-        if let Some(last) = self.last_typist.filter(|last| *last != client) {
-            let end = self.written[last];
-            assert!(
-                moment.frames.is_end(session, last, end),
-                "session {session}: client {client} typed inside a frame of client {last}, at {end}"
-            );
-        }
-        self.last_typist = Some(client);
-        self.written[client] += count as u64;
-        count
     }
 
     /// The engine reads from the controller side.
@@ -206,18 +159,18 @@ impl Terminal {
     }
 
     /// Whether the child, or what it left behind, has anything to do.
-    pub(crate) fn may_step(&self, now: Instant) -> bool {
+    pub(crate) fn may_step(&self, moment: &Moment) -> bool {
         let may_print = self.output.len() < self.plan.output_capacity;
         let Some(child) = &self.child else {
             return may_print && self.background > 0 && self.is_user_side_open;
         };
-        if child.dies_at.is_some_and(|at| at <= now) {
+        if child.dies_at.is_some_and(|at| at <= moment.now) {
             return true;
         }
         if !child.unprinted.is_empty() {
             return may_print;
         }
-        child.flood_left > 0 || !self.input.is_empty() || self.may_end(child)
+        child.flood_left > 0 || !self.input.is_empty() || self.may_end(child, moment)
     }
 
     /// The child's end, once, when it is noticed.
@@ -244,7 +197,7 @@ impl Terminal {
             return false;
         }
         let is_active = self.step_child(&mut child, moment);
-        if is_active || !self.may_end(&child) {
+        if is_active || !self.may_end(&child, moment) {
             self.child = Some(child);
             return is_active;
         }
@@ -271,9 +224,6 @@ impl Terminal {
         }
         let count = moment.random.piece(self.input.len().min(PRINT_MAX));
         let bytes = &self.input.as_slice()[..count];
-        for run in bytes.chunk_by(|one, next| typist(*one) == typist(*next)) {
-            self.read[typist(run[0])] += run.len() as u64;
-        }
         if self.plan.is_echoing {
             child.unprinted.push(bytes);
         }
@@ -302,13 +252,25 @@ impl Terminal {
         count
     }
 
-    /// A patient child has printed and read everything before it ends.
-    fn may_end(&self, child: &Child) -> bool {
-        let is_typed = |client| self.read[client] == self.plan.target(client, child.generation);
+    /// A patient child has printed and read everything, and waits for those who type to be done.
+    fn may_end(&self, child: &Child, moment: &Moment) -> bool {
+        let is_content = |typist: usize| {
+            let is_waited = child.generation < 2 && self.plan.quotas[typist] > 0;
+            !is_waited || [child.epoch, u64::MAX].contains(&moment.content[self.session][typist])
+        };
         child.dies_at.is_none()
             && child.flood_left == 0
             && child.unprinted.is_empty()
-            && (0..TYPISTS - 1).all(is_typed)
+            && self.input.is_empty()
+            && (0..TYPISTS).all(is_content)
+    }
+
+    /// Its engine died, and with it the controller side: whatever runs there is of no interest.
+    pub(crate) fn die(&mut self) {
+        self.child = None;
+        self.background = 0;
+        self.exit_notice = None;
+        self.is_user_side_open = false;
     }
 
     fn end(&mut self, child: &Child, moment: &mut Moment) {
@@ -322,6 +284,6 @@ impl Terminal {
         self.exit_notice = Some((moment.now + delay, exit));
         self.is_user_side_open = self.plan.leaves_background;
         self.background = if self.is_user_side_open { 100 } else { 0 };
-        moment.note("child ended", [self.index as u64, child.epoch, printed]);
+        moment.note("child ended", [self.session as u64, child.epoch, printed]);
     }
 }

@@ -26,16 +26,24 @@ pub(crate) struct Pipe {
     arrivals: VecDeque<(Instant, usize)>,
     plan: WirePlan,
     is_ended: bool,
+    /// Nobody is at the other end, and nobody knows.
+    is_hole: bool,
 }
 
 impl Pipe {
     pub(crate) fn new(plan: WirePlan) -> Self {
-        Self { bytes: ByteQueue::default(), arrivals: VecDeque::new(), plan, is_ended: false }
+        Self {
+            bytes: ByteQueue::default(),
+            arrivals: VecDeque::new(),
+            plan,
+            is_ended: false,
+            is_hole: false,
+        }
     }
 
     /// How many bytes a write could take.
     pub(crate) fn room(&self) -> usize {
-        if self.is_ended { 0 } else { self.plan.capacity - self.bytes.len() }
+        if self.is_ended || self.is_hole { 0 } else { self.plan.capacity - self.bytes.len() }
     }
 
     /// Whether a read would bring anything, or the end.
@@ -51,7 +59,7 @@ impl Pipe {
         if self.is_ended {
             return Flow::Ended;
         }
-        let room = bytes.len().min(self.plan.capacity - self.bytes.len());
+        let room = bytes.len().min(self.room());
         if room == 0 {
             return Flow::Blocked;
         }
@@ -92,7 +100,7 @@ impl Pipe {
         self.is_ended = true;
     }
 
-    /// Loses the tail of what is under way, and ends.
+    /// Loses the tail of what is under way.
     fn cut(&mut self, random: &mut Random) {
         let kept = random.below(self.bytes.len() as u64 + 1) as usize;
         self.bytes.truncate(kept);
@@ -102,7 +110,6 @@ impl Pipe {
             rest -= *count;
         }
         self.arrivals.retain(|(_, count)| *count > 0);
-        self.end();
     }
 
     fn next_arrival(&self) -> Option<Instant> {
@@ -117,6 +124,8 @@ pub(crate) struct Wire {
     pub(crate) up: Pipe,
     /// From engine to client.
     pub(crate) down: Pipe,
+    /// It was cut: it may end in the middle of anything.
+    pub(crate) is_cut: bool,
 }
 
 /// Every connection that was ever made, and who waits to be accepted.
@@ -124,16 +133,19 @@ pub(crate) struct Wire {
 pub(crate) struct Wires {
     wires: Vec<Wire>,
     waiting: VecDeque<usize>,
+    /// Whether an engine listens.
+    pub(crate) is_open: bool,
 }
 
 impl Wires {
     pub(crate) fn new() -> Self {
-        Self { wires: Vec::new(), waiting: VecDeque::new() }
+        Self { wires: Vec::new(), waiting: VecDeque::new(), is_open: true }
     }
 
     pub(crate) fn connect(&mut self, plan: WirePlan) -> usize {
         let id = self.wires.len();
-        self.wires.push(Wire { up: Pipe::new(plan), down: Pipe::new(plan) });
+        let (up, down) = (Pipe::new(plan), Pipe::new(plan));
+        self.wires.push(Wire { up, down, is_cut: false });
         self.waiting.push_back(id);
         id
     }
@@ -162,8 +174,28 @@ impl Wires {
 
     /// The connection is lost, with some of what was under way.
     pub(crate) fn cut(&mut self, id: usize, random: &mut Random) {
-        self.wires[id].up.cut(random);
-        self.wires[id].down.cut(random);
+        self.cut_in_silence(id, random);
+        self.close(id);
+    }
+
+    /// The same, and the engine is not told: nothing comes any more, and nothing is taken.
+    pub(crate) fn cut_in_silence(&mut self, id: usize, random: &mut Random) {
+        let wire = &mut self.wires[id];
+        wire.is_cut = true;
+        wire.up.cut(random);
+        wire.down.cut(random);
+        wire.down.is_hole = true;
+    }
+
+    /// The engine died: every connection is lost.
+    pub(crate) fn cut_all(&mut self, random: &mut Random) {
+        self.is_open = false;
+        self.waiting.clear();
+        for id in 0..self.wires.len() {
+            if !self.wires[id].down.is_ended {
+                self.cut(id, random);
+            }
+        }
     }
 
     /// When the next bytes arrive somewhere.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    census::Census,
+    census::{Census, Event},
     client::{Client, Truth},
     engine::{Engine, Hosted},
     hostile::Hostile,
@@ -32,6 +32,8 @@ struct World {
     engine: Engine,
     clients: Vec<Client>,
     hostile: Option<Hostile>,
+    /// When an engine begins anew, if the one there was died.
+    rebirth: Option<Instant>,
     /// Nothing is under way and nobody can do anything.
     is_quiet: bool,
     /// Who has something to do in this round.
@@ -73,32 +75,57 @@ impl World {
         if moment.trace.is_printed() {
             println!("{scenario:#?}");
         }
-        let sessions = scenario.sessions.iter().enumerate();
-        let terminals = sessions.map(|(index, plan)| Terminal::new(index, plan.clone()));
         let clients = scenario.clients.iter().enumerate();
-        let clients = clients.map(|(index, plan)| Client::new(index, plan.clone(), scenario.wire));
+        let clients = clients.map(|(index, plan)| {
+            Client::new(index, plan.clone(), scenario.wire, &scenario.sessions, &mut moment)
+        });
+        let clients = clients.collect();
         let hostile = scenario.crime;
         let mut world = Self {
             begun: moment.now,
             wires: Wires::new(),
-            terminals: terminals.collect(),
-            engine: Engine::new(&scenario.sessions),
-            clients: clients.collect(),
+            terminals: Vec::new(),
+            engine: Engine::new(scenario.grace),
+            clients,
+            rebirth: None,
             hostile: hostile.map(|crime| Hostile::new(crime, scenario.wire, &mut moment)),
             is_quiet: false,
             ready: Vec::new(),
             scenario,
             moment,
         };
-        world.engine.start(&mut world.terminals, &mut world.moment);
+        world.begin_engine();
         world
+    }
+
+    fn begin_engine(&mut self) {
+        let Self { engine, scenario, terminals, moment, wires, .. } = self;
+        engine.start(&scenario.sessions, terminals, moment);
+        wires.is_open = true;
+        self.rebirth = None;
+    }
+
+    /// The engine dies once, with everything in it, and another begins with nothing.
+    fn live_and_let_die(&mut self) {
+        let now = self.moment.now;
+        if self.rebirth.is_some_and(|at| at <= now) {
+            self.begin_engine();
+        }
+        let death = self.scenario.death.take_if(|(round, _)| *round <= self.moment.rounds);
+        if let Some((_, time)) = death {
+            self.moment.count(Event::EngineDeath);
+            self.engine.die(&mut self.terminals, &mut self.moment);
+            self.wires.cut_all(&mut self.moment.random);
+            self.rebirth = Some(now + time);
+        }
     }
 
     fn is_done(&self) -> bool {
         let truth = self.truth();
-        self.clients.iter().all(|client| client.is_done(truth))
+        self.rebirth.is_none()
+            && self.clients.iter().all(|client| client.is_done(truth))
             && self.hostile.as_ref().is_none_or(Hostile::is_done)
-            && self.engine.hosted.iter().all(Hosted::is_over)
+            && self.engine.live().iter().all(Hosted::is_over)
     }
 
     fn round(&mut self) {
@@ -107,20 +134,19 @@ impl World {
         assert!(self.moment.now - self.begun < TIME_MAX, "it takes for ever: {self:?}");
         self.moment.now += self.moment.random.delay(TICK);
         self.is_quiet = false;
+        self.live_and_let_die();
         self.list_ready();
         let is_asleep = self.ready.is_empty();
         let (mut is_moved, is_idle) = self.step_ready();
         is_moved |= self.engine.step_timers(&mut self.terminals, &mut self.wires, &mut self.moment);
-        for (hosted, terminal) in self.engine.hosted.iter_mut().zip(&self.terminals) {
-            hosted.check(terminal, self.moment.now);
-        }
+        self.engine.check(&self.terminals, self.moment.now);
         if is_moved {
             self.moment.is_pressed = false;
         } else if is_idle || !(is_asleep || self.moment.is_pressed) {
             self.moment.is_pressed = true;
         } else {
             self.moment.is_pressed = false;
-            let mut sessions = self.engine.hosted.iter().map(|hosted| &hosted.session);
+            let mut sessions = self.engine.live().iter().map(|hosted| &hosted.session);
             self.is_quiet = self.wires.next_arrival(self.moment.now).is_none()
                 && sessions.all(|session| session.deadline().is_none());
             if !(self.is_quiet && self.is_done()) {
@@ -153,7 +179,7 @@ impl World {
         let Self { moment, scenario, wires, terminals, engine, clients, hostile, ready, .. } = self;
         let now = moment.now;
         for (at, client) in clients.iter_mut().enumerate() {
-            let truth = Truth { sessions: &scenario.sessions, terminals, hosted: &engine.hosted };
+            let truth = truth(scenario, terminals, engine);
             if client.may_step(wires, truth, moment) {
                 ready.push(Actor::Client(at));
             }
@@ -176,7 +202,7 @@ impl World {
             if engine.may_step_session(at, terminal, now) {
                 ready.push(Actor::Session(at));
             }
-            if terminal.may_step(now) {
+            if terminal.may_step(moment) {
                 ready.push(Actor::Child(at));
             }
         }
@@ -184,9 +210,16 @@ impl World {
 
     fn step(&mut self, actor: Actor) -> bool {
         let Self { moment, scenario, wires, terminals, engine, clients, hostile, .. } = self;
-        let truth = Truth { sessions: &scenario.sessions, terminals, hosted: &engine.hosted };
+        let truth = truth(scenario, terminals, engine);
         match actor {
-            Actor::Client(at) => clients[at].step(wires, truth, moment),
+            Actor::Client(at) => {
+                if let Some(other) = clients[at].unborn_twin_of()
+                    && let Ok([twin, other]) = clients.get_disjoint_mut([at, other])
+                {
+                    twin.impersonate(other);
+                }
+                clients[at].step(wires, truth, moment)
+            }
             Actor::Hostile => hostile.as_mut().is_some_and(|it| it.step(wires, truth, moment)),
             Actor::Accept => engine.accept(wires, moment),
             Actor::Reading(at) => engine.step_reading(at, wires, moment),
@@ -203,6 +236,7 @@ impl World {
         let hostile = self.hostile.as_ref().and_then(|hostile| hostile.next_wake(now));
         let terminals = self.terminals.iter().filter_map(Terminal::next_wake);
         let wakes = clients.chain(hostile).chain(terminals).chain(self.engine.next_wake());
+        let wakes = wakes.chain(self.rebirth);
         let next = wakes.chain(self.wires.next_arrival(now)).min();
         let Some(next) = next else { panic!("everybody waits for somebody else: {self:?}") };
         self.moment.note("jump", [0; 3]);
@@ -217,21 +251,18 @@ impl World {
         if let Some(hostile) = &self.hostile {
             hostile.check_end(truth);
         }
-        for (terminal, plan) in self.terminals.iter().zip(&self.scenario.sessions) {
-            if terminal.has_ended_well() {
-                for client in 0..self.clients.len() {
-                    let target = plan.target(client, plan.generations - 1);
-                    assert_eq!(terminal.read[client], target, "all that was typed was read");
-                }
-            }
-        }
+        self.engine.check_end(self.moment.now);
+        let is_answered = |wire| self.clients.iter().any(|client| client.is_talking_over(wire));
+        assert!(!self.engine.is_waiting_for_proof(is_answered), "an end that was heard is proven");
+        self.moment.book.check_end();
     }
 
     fn truth(&self) -> Truth<'_> {
-        Truth {
-            sessions: &self.scenario.sessions,
-            terminals: &self.terminals,
-            hosted: &self.engine.hosted,
-        }
+        truth(&self.scenario, &self.terminals, &self.engine)
     }
+}
+
+fn truth<'a>(scenario: &'a Scenario, terminals: &'a [Terminal], engine: &'a Engine) -> Truth<'a> {
+    let (hosted, live) = (&engine.hosted[..], engine.live());
+    Truth { sessions: &scenario.sessions, terminals, hosted, live }
 }

@@ -1,10 +1,11 @@
 //! A client: its socket, its link, and a model of the library and the program behind it.
 
 mod hear;
-mod input;
 mod output;
 mod say;
 mod seat;
+mod talk;
+mod typing;
 
 use std::{
     fmt,
@@ -12,30 +13,60 @@ use std::{
 };
 
 use tautline::{
-    protocol::{ClientHello, ReceiveBuffer},
-    state::{ClientId, Link, LinkAction, LinkEnd, LinkPolicy, LinkStep},
+    protocol::ReceiveBuffer,
+    state::{ClientId, Heartbeat, Link, LinkAction, LinkPolicy, SenderEnd},
 };
 
 use crate::{
     byte_queue::ByteQueue,
-    census::Event,
     engine::Hosted,
     moment::Moment,
     scenario::{ClientPlan, SessionPlan, WirePlan},
+    tape::TYPISTS,
     terminal::Terminal,
-    wire::{Flow, Wires},
+    wire::Wires,
 };
 use seat::Seat;
 
 /// How long it does not read, at most: longer than most pause limits.
 const DEAF_MAX: Duration = Duration::from_secs(3);
 
+/// When a client comes that has another's id, at most.
+const TWIN_DELAY_MAX: Duration = Duration::from_millis(20);
+
+const _: () = assert!(TYPISTS <= 8, "three bits of a byte tell whose it is");
+
 /// What really happened, to compare with what a client is told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Truth<'a> {
     pub(crate) sessions: &'a [SessionPlan],
+    /// All there ever were, and so are the sessions.
     pub(crate) terminals: &'a [Terminal],
     pub(crate) hosted: &'a [Hosted],
+    /// Those of the engine that lives.
+    pub(crate) live: &'a [Hosted],
+}
+
+impl Truth<'_> {
+    /// Whether sessions were lost with their engine.
+    pub(crate) const fn has_died(&self) -> bool {
+        self.hosted.len() > self.live.len()
+    }
+}
+
+/// What a client proves with that its id is its own.
+fn choose_secret(moment: &mut Moment) -> [u8; 16] {
+    let mut secret = [1; 16];
+    secret[..8].copy_from_slice(&moment.random.next().to_be_bytes());
+    secret
+}
+
+/// Who a client is to the engine.
+#[derive(Clone, Copy, Debug)]
+struct Identity {
+    id: ClientId,
+    secret: [u8; 16],
+    engine_seen: [u8; 16],
 }
 
 pub(crate) struct Client {
@@ -45,6 +76,15 @@ pub(crate) struct Client {
     wire: Option<usize>,
     wire_plan: WirePlan,
     deaf_until: Option<Instant>,
+    /// It begins then, or finds its way to the engine again.
+    out_until: Option<Instant>,
+    heartbeat: Option<Heartbeat>,
+    ready_since: Option<Instant>,
+    identity: Identity,
+    /// Losses and attempts since the last progress.
+    tries: u32,
+    /// Connections that are lost, which the engine did not notice.
+    buried: Vec<usize>,
     /// What happens to it at its next step, whatever else there is to do.
     whim: Option<Whim>,
     library: Library,
@@ -68,6 +108,8 @@ pub(crate) struct Library {
     plan: ClientPlan,
     wire_plan: WirePlan,
     seats: Vec<Seat>,
+    /// Numbers of attachments that were given up.
+    abandoned: Vec<u32>,
     requests: Requests,
     last_id: u64,
     /// When it types on.
@@ -81,7 +123,7 @@ pub(crate) struct Library {
 /// A request that is to be answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Request {
-    Attach { seat: usize },
+    Attach { seat: usize, number: u32 },
     Detach,
     Adjust,
     Resize { is_refused: bool },
@@ -123,10 +165,22 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(crate) fn new(index: usize, plan: ClientPlan, wire_plan: WirePlan) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        plan: ClientPlan,
+        wire_plan: WirePlan,
+        sessions: &[SessionPlan],
+        moment: &mut Moment,
+    ) -> Self {
         let mut policy = LinkPolicy::default();
         policy.is_reconnecting = true;
-        let seats = plan.seats.iter().map(|seat| Seat::new(index, seat.clone())).collect();
+        policy.backoff.attempts_limit = plan.attempts_limit;
+        let seats = plan.seats.iter();
+        let seats = seats.map(|seat| Seat::new(index, seat.clone(), &sessions[seat.session]));
+        for seat in plan.seats.iter().filter(|_| plan.is_shared) {
+            moment.book.page(seat.session, index).is_shared = true;
+        }
+        let delay = plan.twin_of.map(|_| moment.random.delay(TWIN_DELAY_MAX));
         Self {
             link: Link::new(policy),
             receive: ReceiveBuffer::new(),
@@ -134,20 +188,46 @@ impl Client {
             wire: None,
             wire_plan,
             deaf_until: None,
+            out_until: delay.map(|delay| moment.now + delay),
+            heartbeat: None,
+            ready_since: None,
+            identity: Identity {
+                id: [index as u8 + 1; 16],
+                secret: choose_secret(moment),
+                engine_seen: [0; 16],
+            },
+            tries: 0,
+            buried: Vec::new(),
             whim: None,
             library: Library {
                 index,
-                plan,
-                wire_plan,
-                seats,
+                seats: seats.collect(),
+                abandoned: Vec::new(),
                 requests: Requests::default(),
                 last_id: 0,
                 types_at: None,
                 is_whimsical: false,
                 has_asked_to_leave: false,
                 has_heard_goodbye: false,
+                wire_plan,
+                plan,
             },
         }
+    }
+
+    /// Whose twin it is, as long as it is not connected.
+    pub(crate) fn unborn_twin_of(&self) -> Option<usize> {
+        self.library.plan.twin_of.filter(|_| self.tries == 0 && self.wire.is_none())
+    }
+
+    /// Takes the id and the secret of another client.
+    pub(crate) fn impersonate(&mut self, other: &Self) {
+        self.identity = other.identity;
+    }
+
+    /// Whether it answers what comes over that connection.
+    pub(crate) fn is_talking_over(&self, wire: usize) -> bool {
+        self.wire == Some(wire)
     }
 
     /// Whether it has anything to do, or a whim.
@@ -157,26 +237,29 @@ impl Client {
         truth: Truth<'_>,
         moment: &mut Moment,
     ) -> bool {
+        let is_in = self.out_until.is_none_or(|until| until <= moment.now);
         match self.link.action() {
-            LinkAction::Connect => true,
-            LinkAction::WaitUntil(until) => until <= moment.now,
+            LinkAction::Connect => self.tries > 0 || is_in,
+            LinkAction::WaitUntil(until) => {
+                until <= moment.now || self.library.may_type(truth, moment.now)
+            }
             LinkAction::Talk => {
                 self.have_whims(moment);
                 self.whim.is_some() || self.may_talk(wires, truth, moment.now)
             }
-            LinkAction::Stop(_) => self.may_read(wires, moment.now),
+            LinkAction::Stop(_) => false,
         }
     }
 
     fn have_whims(&mut self, moment: &mut Moment) {
         let plan = &self.library.plan;
-        if !self.link.is_ready() || !plan.has_whims() {
+        if !plan.has_whims() || (!self.link.is_ready() && plan.cuts == 0) {
             return;
         }
         self.whim = match moment.random.below(20) {
-            0 if plan.deaf > 0 => Some(Whim::Deafness),
+            0 if plan.deaf > 0 && self.link.is_ready() => Some(Whim::Deafness),
             1 if plan.cuts > 0 => Some(Whim::Cut),
-            2..5 => Some(Whim::Request),
+            2..5 if self.link.is_ready() => Some(Whim::Request),
             _ => self.whim,
         };
     }
@@ -184,11 +267,17 @@ impl Client {
     fn may_talk(&self, wires: &Wires, truth: Truth<'_>, now: Instant) -> bool {
         let Some(wire) = self.wire else { return false };
         let may_write = match self.outgoing.is_empty() {
-            true => self.link.is_ready() && self.library.may_say(truth, now),
+            true => self.link.is_ready() && self.library.may_say(truth),
             false => wires.look(wire).up.room() > 0,
         };
         let mut seats = self.library.seats.iter();
-        may_write || self.may_read(wires, now) || seats.any(|seat| seat.output.unconsumed() > 0)
+        let is_beating = self.beat_at().is_some_and(|at| at <= now);
+        let may_type = self.link.is_ready() && self.library.may_type(truth, now);
+        may_write
+            || may_type
+            || is_beating
+            || self.may_read(wires, now)
+            || seats.any(|seat| seat.output.unconsumed() > 0)
     }
 
     fn may_read(&self, wires: &Wires, now: Instant) -> bool {
@@ -204,30 +293,40 @@ impl Client {
         truth: Truth<'_>,
         moment: &mut Moment,
     ) -> bool {
-        match self.link.action() {
+        let is_moved = match self.link.action() {
             LinkAction::Connect => {
-                self.connect(wires, moment);
+                self.connect(wires, truth, moment);
                 true
             }
             LinkAction::WaitUntil(until) => {
                 self.link.handle_timeout(moment.now);
-                until <= moment.now
+                let is_typed = self.library.type_on(&mut self.outgoing, None, truth, moment);
+                until <= moment.now || is_typed
             }
-            LinkAction::Talk => {
-                self.take_whim(wires, truth, moment);
-                let is_read = self.read(wires, truth, moment);
-                let is_consumed = self.library.consume(moment);
-                is_read | is_consumed | self.write(wires, truth, moment)
-            }
-            // What was sent before the goodbye is read to the end.
-            LinkAction::Stop(_) => self.wire.is_some() && self.read(wires, truth, moment),
-        }
+            LinkAction::Talk => self.talk(wires, truth, moment),
+            LinkAction::Stop(_) => false,
+        };
+        self.library.tell_content(truth, moment);
+        is_moved
+    }
+
+    fn talk(&mut self, wires: &mut Wires, truth: Truth<'_>, moment: &mut Moment) -> bool {
+        let has_whim = self.take_whim(wires, truth, moment);
+        let is_read = self.read(wires, truth, moment);
+        let is_beating = !is_read && self.beat(wires, truth, moment);
+        let is_consumed = self.library.consume(moment);
+        let wire = self.wire.filter(|_| self.link.is_ready());
+        let is_typed = self.library.type_on(&mut self.outgoing, wire, truth, moment);
+        let is_busy = has_whim | is_read | is_beating | is_consumed | is_typed;
+        is_busy | self.write(wires, truth, moment)
     }
 
     pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let waits = match self.link.action() {
             LinkAction::WaitUntil(until) => Some(until),
-            _ => None,
+            LinkAction::Stop(_) => return None,
+            LinkAction::Connect => self.out_until,
+            LinkAction::Talk => self.beat_at(),
         };
         let times = [waits, self.deaf_until, self.library.types_at];
         times.into_iter().flatten().filter(|at| *at > now).min()
@@ -235,128 +334,23 @@ impl Client {
 
     /// Whether it has seen everything it came for, and left if it wanted to.
     pub(crate) fn is_done(&self, truth: Truth<'_>) -> bool {
-        if self.library.plan.leaves {
-            return self.wire.is_none() && matches!(self.link.action(), LinkAction::Stop(_));
+        if matches!(self.link.action(), LinkAction::Stop(_)) {
+            return true;
         }
-        self.outgoing.is_empty() && self.library.has_seen_all(truth)
+        let has_left = self.library.plan.leaves;
+        !has_left && self.outgoing.is_empty() && self.library.has_seen_all(truth)
     }
 
     /// What must hold at the end of a history.
     pub(crate) fn check_end(&self, truth: Truth<'_>) {
-        if let LinkAction::Stop(end) = self.link.action() {
-            let requested = tautline::protocol::CloseReason::Requested;
-            assert_eq!(end, LinkEnd::Closed(requested), "client {}", self.library.index);
-        }
-        if !self.library.has_heard_goodbye {
-            self.library.seats.iter().for_each(|seat| seat.check_end(self.library.id(), truth));
-        }
-    }
-
-    fn connect(&mut self, wires: &mut Wires, moment: &mut Moment) {
-        let wire = wires.connect(self.wire_plan);
-        moment.note("connect", [self.library.index as u64, wire as u64, 0]);
-        self.wire = Some(wire);
-        self.receive = ReceiveBuffer::new();
-        self.outgoing.clear();
-        let client_id = self.library.id();
-        self.outgoing.push(&ClientHello { client_id, ..ClientHello::default() }.encode());
-        self.link.handle_connected();
-    }
-
-    /// Things that happen to a client: it stops reading, or its connection is lost.
-    fn take_whim(&mut self, wires: &mut Wires, truth: Truth<'_>, moment: &mut Moment) {
-        let library = &mut self.library;
-        let Some(whim) = self.whim.take() else { return };
-        if library.has_asked_to_leave || library.has_seen_all(truth) {
-            return;
-        }
-        match whim {
-            Whim::Deafness => {
-                library.plan.deaf -= 1;
-                self.deaf_until = Some(moment.now + moment.random.delay(DEAF_MAX));
-            }
-            // After `Detach` nothing can be resumed, so nobody could tell what arrived.
-            Whim::Cut if library.is_leaving_somewhere() => {}
-            Whim::Cut => self.cut(wires, moment),
-            Whim::Request => library.is_whimsical = true,
-        }
-    }
-
-    fn cut(&mut self, wires: &mut Wires, moment: &mut Moment) {
-        let library = &mut self.library;
-        library.plan.cuts -= 1;
-        let wire = self.wire.take().expect("a link that talks has a wire");
-        moment.count(Event::Cut);
-        moment.note("cut", [library.index as u64, wire as u64, 0]);
-        wires.cut(wire, &mut moment.random);
-        library.handle_lost();
-        self.deaf_until = None;
-        let random = moment.random.next();
-        self.link.handle_lost(moment.now, random);
-    }
-
-    fn read(&mut self, wires: &mut Wires, truth: Truth<'_>, moment: &mut Moment) -> bool {
-        let Some(wire) = self.wire else { return false };
-        if self.deaf_until.is_some_and(|until| moment.now < until) {
-            return false;
-        }
-        self.deaf_until = None;
-        match wires.get(wire).down.read(self.receive.spare(), moment) {
-            Flow::Blocked => return false,
-            Flow::Moved(count) => self.receive.advance(count),
-            Flow::Ended => {
-                let index = self.library.index;
-                assert!(self.library.has_heard_goodbye, "client {index}: cut off without a word");
-                assert!(!self.receive.is_mid_frame(), "client {index}: the last frame is cut");
-                self.wire = None;
-                wires.close(wire);
-                let random = moment.random.next();
-                self.link.handle_lost(moment.now, random);
-                return true;
-            }
-        }
-        while let Some(frame) = self.receive.next_frame().expect("the engine sends frames") {
-            moment.note("frame", [wire as u64, frame.kind().0.into(), frame.id()]);
-            match self.link.handle_frame(frame) {
-                LinkStep::Message { id, message, .. } => {
-                    self.library.hear(id, message, truth, moment);
-                }
-                LinkStep::Goodbye { reason, .. } => self.library.hear_goodbye(reason),
-                LinkStep::Welcome(_) => {}
-                other => panic!("client {}: {other:?}", self.library.index),
-            }
-        }
-        if self.library.seats.iter_mut().any(Seat::take_progress) {
-            self.link.handle_progress();
-        }
-        true
-    }
-
-    fn write(&mut self, wires: &mut Wires, truth: Truth<'_>, moment: &mut Moment) -> bool {
-        let Some(wire) = self.wire else { return false };
-        let mut is_moved = false;
-        if self.outgoing.is_empty() && self.link.is_ready() {
-            is_moved = self.library.say(&mut self.outgoing, truth, moment);
-        }
-        match wires.get(wire).up.write(self.outgoing.as_slice(), moment) {
-            Flow::Moved(count) => {
-                self.outgoing.pop(count);
-                true
-            }
-            Flow::Blocked | Flow::Ended => is_moved,
+        let is_up = !matches!(self.link.action(), LinkAction::Stop(_));
+        if is_up {
+            self.library.seats.iter().for_each(|seat| seat.check_end(self.identity.id, truth));
         }
     }
 }
 
 impl Library {
-    fn id(&self) -> ClientId {
-        [self.index as u8 + 1; 16]
-    }
-
-    fn is_leaving_somewhere(&self) -> bool {
-        self.seats.iter().any(Seat::is_leaving)
-    }
-
     /// Whether every seat knows how its session ended and every request was answered.
     fn has_seen_all(&self, truth: Truth<'_>) -> bool {
         let is_stream = |request: &Request| matches!(request, Request::Attach { .. });
@@ -364,10 +358,27 @@ impl Library {
     }
 
     /// The connection is lost: what was asked is not answered any more.
-    fn handle_lost(&mut self) {
+    fn handle_lost(&mut self, now: Instant) {
         self.requests.clear();
+        self.abandoned.clear();
         self.is_whimsical = false;
-        self.seats.iter_mut().for_each(Seat::handle_lost);
+        self.seats.iter_mut().for_each(|seat| seat.handle_lost(now));
+    }
+
+    /// There will be no other connection.
+    fn handle_end(&mut self, moment: &mut Moment) {
+        self.requests.clear();
+        self.seats.iter_mut().for_each(|seat| seat.handle_over(SenderEnd::Lost, moment));
+    }
+
+    /// Tells the children that wait for it in which epoch it has nothing more to type.
+    fn tell_content(&self, truth: Truth<'_>, moment: &mut Moment) {
+        for session in 0..truth.sessions.len() {
+            let seats = self.seats.iter().filter(|seat| seat.plan.session == session);
+            let epochs = seats.map(|seat| seat.content_epoch(truth));
+            let epoch = epochs.min().filter(|_| !self.plan.is_shared);
+            moment.content[session][self.index] = epoch.unwrap_or(u64::MAX);
+        }
     }
 
     /// The program behind it takes some of what arrived.

@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use tautline::protocol::{
     Adjust, Attach, AttachFlags, AttachTerms, Consumed, ControlMessage, Delivery, Detach,
-    Disconnect, Input, InputFlags, Ping, Resize, UNCHANGED, View, WindowSize, limits::PING_MAX,
+    Disconnect, Input, Ping, Resize, UNCHANGED, View, WindowSize, limits::PING_MAX,
 };
 
 use super::{Library, Request, Seat, Truth};
 use crate::{
-    byte_queue::ByteQueue, census::Event, engine, engine::Hosted, moment::Moment, tape::tape,
+    byte_queue::ByteQueue,
+    census::Event,
+    engine::{Hosted, name},
+    moment::Moment,
 };
 
 /// How long its user thinks before typing on, at most.
@@ -28,20 +31,16 @@ impl Library {
         }
         let goes_anyway = moment.random.chance(10);
         self.say_consumed(out, goes_anyway)
-            || self.say_attach(out, truth, moment)
+            || self.say_attach(out, moment)
             || self.say_whim(out, moment)
-            || self.say_input(out, truth, moment)
             || self.say_disconnect(out, truth)
     }
 
     /// Whether there is a frame to say now.
-    pub(super) fn may_say(&self, truth: Truth<'_>, now: Instant) -> bool {
-        let may_type = |seat: &Seat| seat.input.may_type(target(seat, truth)) > 0;
-        let may_type = |seat: &Seat| seat.plan.is_typist && may_type(seat);
-        let is_typing = self.types_at.is_none_or(|at| at <= now);
+    pub(super) fn may_say(&self, truth: Truth<'_>) -> bool {
         let may_say = |seat: &Seat| match seat.is_attached() {
-            true => seat.output.is_telling_due() || (is_typing && may_type(seat)),
-            false => seat.is_away(),
+            true => seat.output.is_telling_due(),
+            false => seat.wants_to_attach(),
         };
         !self.has_asked_to_leave && (self.seats.iter().any(may_say) || self.may_leave(truth))
     }
@@ -57,12 +56,13 @@ impl Library {
         false
     }
 
-    fn say_attach(&mut self, out: &mut ByteQueue, truth: Truth<'_>, moment: &mut Moment) -> bool {
-        let Some(at) = self.seats.iter().position(|seat| seat.is_away()) else { return false };
+    fn say_attach(&mut self, out: &mut ByteQueue, moment: &mut Moment) -> bool {
+        let Some(at) = self.seats.iter().position(Seat::wants_to_attach) else { return false };
         if moment.may_idle(50) {
             return false;
         }
-        let id = self.next_id(Request::Attach { seat: at });
+        let number = self.seats[at].plan.number;
+        let id = self.next_id(Request::Attach { seat: at, number });
         let index = self.index;
         let seat = &mut self.seats[at];
         let from = seat.output.ask();
@@ -79,9 +79,9 @@ impl Library {
         let has_size = moment.random.chance(50);
         let attach = Attach {
             terms,
-            epoch: seat.epoch_to_name(moment),
+            epoch: seat.reception.epoch_to_name(),
             size: if has_size { some_size(index, moment) } else { WindowSize::default() },
-            name: truth.hosted[seat.plan.session].name().into(),
+            name: name(seat.plan.session).into(),
             ..Attach::default()
         };
         seat.handle_asked(id);
@@ -134,9 +134,9 @@ impl Library {
     /// What a viewer types is refused and never written.
     fn say_forbidden_input(&mut self, out: &mut ByteQueue, at: usize) {
         let seat = &self.seats[at];
-        let (attachment, turn) = (seat.plan.number, seat.input.turn());
+        let attachment = seat.plan.number;
         let bytes = (b"forbidden").into();
-        let input = Input { attachment, flags: 0, turn, offset: 0, bytes };
+        let input = Input { attachment, flags: 0, turn: 0, offset: 0, bytes };
         out.push_frame(0, ControlMessage::Input(input));
     }
 
@@ -174,34 +174,44 @@ impl Library {
         out.push_frame(id, ControlMessage::Ping(Ping { token: 1, ..Ping::default() }));
     }
 
-    fn say_input(&mut self, out: &mut ByteQueue, truth: Truth<'_>, moment: &mut Moment) -> bool {
-        if self.types_at.is_some_and(|at| moment.now < at) {
-            return false;
+    /// Its users type, also while there is no connection, and what may be sent is.
+    pub(super) fn type_on(
+        &mut self,
+        out: &mut ByteQueue,
+        wire: Option<usize>,
+        truth: Truth<'_>,
+        moment: &mut Moment,
+    ) -> bool {
+        let is_typing = self.types_at.is_none_or(|at| at <= moment.now);
+        let mut is_moved = false;
+        for seat in self.seats.iter_mut().filter(|seat| seat.plan.is_typist) {
+            let quota = seat.quota(truth);
+            let epoch = seat.epoch();
+            if is_typing && seat.typing.may_type(epoch, quota) && !moment.may_idle(30) {
+                seat.typing.type_on(&seat.plan, epoch, quota, moment);
+                is_moved = true;
+            }
+            if seat.is_up()
+                && let Some(wire) = wire
+            {
+                let way = (wire, seat.stream, seat.plan.number);
+                is_moved |= seat.typing.send(out, &seat.plan, way, moment);
+            }
         }
-        self.types_at = None;
-        let client = self.index;
-        let seats = self.seats.iter_mut().filter(|seat| seat.is_attached());
-        for seat in seats.filter(|seat| seat.plan.is_typist && seat.input.is_child_up) {
-            let session = seat.plan.session;
-            let target = target(seat, truth);
-            let Some((offset, len)) = seat.input.next_frame(target, moment) else { continue };
-            let from = seat.input.base + offset;
-            moment.frames.add(session, client, from + len as u64);
-            let bytes = tape(client, from, len);
-            let input = Input {
-                attachment: seat.plan.number,
-                flags: if moment.random.chance(10) { InputFlags::ACK_NOW as u16 } else { 0 },
-                turn: seat.input.turn(),
-                offset,
-                bytes: bytes.into(),
-            };
-            out.push_frame(0, ControlMessage::Input(input));
-            if moment.random.chance(5) {
+        if is_typing && is_moved {
+            self.types_at = None;
+            if moment.random.chance(10) {
                 self.types_at = Some(moment.now + moment.random.delay(THOUGHT_MAX));
             }
-            return true;
         }
-        false
+        is_moved
+    }
+
+    /// Whether anybody types now.
+    pub(super) fn may_type(&self, truth: Truth<'_>, now: Instant) -> bool {
+        let may_type = |seat: &Seat| seat.typing.may_type(seat.epoch(), seat.quota(truth));
+        self.types_at.is_none_or(|at| at <= now)
+            && self.seats.iter().any(|seat| seat.plan.is_typist && may_type(seat))
     }
 
     fn say_disconnect(&mut self, out: &mut ByteQueue, truth: Truth<'_>) -> bool {
@@ -214,21 +224,15 @@ impl Library {
     }
 
     fn may_leave(&self, truth: Truth<'_>) -> bool {
-        let is_over = || truth.hosted.iter().all(Hosted::is_over);
+        let is_over = || truth.live.iter().all(Hosted::is_over);
         self.plan.leaves && is_over() && self.has_seen_all(truth)
     }
 
-    fn next_id(&mut self, request: Request) -> u64 {
+    pub(super) fn next_id(&mut self, request: Request) -> u64 {
         self.last_id += 1;
         self.requests.insert(self.last_id, request);
         self.last_id
     }
-}
-
-/// How far that seat's tape is typed for the child it knows.
-fn target(seat: &Seat, truth: Truth<'_>) -> u64 {
-    let generation = engine::generation(seat.epoch);
-    truth.sessions[seat.plan.session].target(seat.client, generation)
 }
 
 /// A size that no other client tells.

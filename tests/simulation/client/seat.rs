@@ -1,84 +1,112 @@
-//! One attachment as its client sees it, over detaching, losing the connection and coming back.
+//! One attachment as its client's library and user see it, over losing the connection and coming
+//! back, or leaving and joining anew.
+
+use std::time::Instant;
 
 use tautline::{
     protocol::{
         AdjustCause, ArchivedAdjusted, ArchivedAttached, ArchivedDetached, ArchivedExited,
-        ArchivedStarted, Delivery, DetachReason, SessionState, WindowSize,
+        ArchivedGap, ArchivedOutput, ArchivedStarted, AttachFlags, Delivery, DetachReason,
+        ErrorCode, SessionState, WindowSize,
     },
-    state::ClientId,
+    state::{Attachable, ClientId, Reception, ResumeStep, SenderEnd, SenderMarks, TURNS_MAX},
 };
 
-use super::{Truth, input::InputSide, output::OutputSide};
-use crate::{census::Event, engine, moment::Moment, scenario::SeatPlan};
+use super::{Truth, output::OutputSide, typing::Typing};
+use crate::{
+    census::Event, engine, moment::Moment, scenario::SeatPlan, scenario::SessionPlan,
+    terminal::Terminal,
+};
+
+/// Numbers that are never those of other seats.
+const NUMBERS: u32 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) client: usize,
     pub(crate) plan: SeatPlan,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// The request whose stream it is.
     pub(crate) stream: u64,
-    /// The epoch whose input is counted; 0 before the first `Attached`.
-    pub(crate) epoch: u64,
-    is_epoch_in_doubt: bool,
+    /// Which session, among all there ever were; the stream's is not another.
+    place: usize,
     /// Epochs whose end this stream told.
     exits: Vec<u64>,
+    /// Epochs whose end its user was told.
+    exits_told: Vec<u64>,
     has_seen_last_exit: bool,
-    /// What the next `Attached` means.
-    comes_back: Option<Event>,
+    is_returning: bool,
     size: WindowSize,
-    pub(crate) input: InputSide,
+    may_skip_ends: bool,
+    pub(super) reception: Reception,
+    pub(super) typing: Typing,
     pub(crate) output: OutputSide,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
+pub(super) enum Phase {
     /// Not attached, and wants to be unless it has seen everything.
-    Away,
-    /// `Attach` is on its way.
+    New,
+    /// The first `Attach` is on its way.
     Asked,
     Attached,
     /// `Detach` is on its way.
     Leaving,
-    /// `Detached` was heard, `Done` was not.
+    /// `Detached` was heard, or nothing is to be heard any more; `Done` was not.
     Ending,
-    /// The session is forgotten.
+    /// Its connection was lost.
+    Away,
+    /// Another `Attach` is on its way.
+    AskedAgain,
+    /// It is not made again.
     Over,
 }
 
 impl Seat {
-    pub(crate) fn new(client: usize, plan: SeatPlan) -> Self {
+    pub(crate) fn new(client: usize, plan: SeatPlan, session: &SessionPlan) -> Self {
+        let may_skip_ends = session.generations > TURNS_MAX as u64;
         Self {
             client,
-            phase: Phase::Away,
+            phase: Phase::New,
             stream: 0,
-            epoch: 0,
-            is_epoch_in_doubt: false,
+            place: 0,
             exits: Vec::new(),
+            exits_told: Vec::new(),
             has_seen_last_exit: false,
-            comes_back: None,
+            is_returning: false,
             size: WindowSize::default(),
-            input: InputSide::default(),
-            output: OutputSide::new(client, &plan),
+            may_skip_ends,
+            reception: Reception::default(),
+            typing: Typing::new(client),
+            output: OutputSide::new(client, &plan, may_skip_ends),
             plan,
         }
     }
 
-    pub(crate) fn is_away(&self) -> bool {
-        self.phase == Phase::Away && !self.has_seen_last_exit
+    pub(crate) fn epoch(&self) -> u64 {
+        self.reception.epoch()
+    }
+
+    pub(crate) fn wants_to_attach(&self) -> bool {
+        match self.phase {
+            Phase::New => !self.has_seen_last_exit,
+            Phase::Away => true,
+            _ => false,
+        }
     }
 
     pub(crate) fn is_attached(&self) -> bool {
         self.phase == Phase::Attached
     }
 
-    pub(crate) fn is_leaving(&self) -> bool {
-        matches!(self.phase, Phase::Leaving | Phase::Ending)
+    /// Whether its input goes out.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Attached | Phase::Leaving)
     }
 
     /// Whether frames for it may still be on their way from before its end.
     pub(crate) fn is_ended(&self) -> bool {
-        matches!(self.phase, Phase::Ending | Phase::Away | Phase::Over)
+        !matches!(self.phase, Phase::Attached | Phase::Leaving)
     }
 
     pub(crate) fn has_seen_end(&self, truth: Truth<'_>) -> bool {
@@ -86,139 +114,208 @@ impl Seat {
         match self.phase {
             Phase::Over => true,
             Phase::Attached => self.has_seen_last_exit && !is_ephemeral,
-            Phase::Away => self.has_seen_last_exit,
+            Phase::New => self.has_seen_last_exit,
             _ => false,
         }
     }
 
-    /// The epoch to name when attaching: the one it knows, or any.
-    pub(crate) fn epoch_to_name(&self, moment: &mut Moment) -> u64 {
-        if self.is_epoch_in_doubt || moment.random.chance(50) { 0 } else { self.epoch }
+    /// The epoch in which it has nothing more to type.
+    pub(crate) fn content_epoch(&self, truth: Truth<'_>) -> u64 {
+        match self.phase {
+            Phase::Over => u64::MAX,
+            Phase::New if self.has_seen_last_exit => u64::MAX,
+            _ if !self.plan.is_typist => u64::MAX,
+            _ if self.epoch() == 0 => 0,
+            _ if self.typing.is_content(self.epoch(), self.quota(truth)) => self.epoch(),
+            _ => 0,
+        }
+    }
+
+    /// How much its user types for the child that it knows.
+    pub(crate) fn quota(&self, truth: Truth<'_>) -> u64 {
+        let is_early = self.epoch() != 0 && engine::generation(self.epoch()) < 2;
+        if is_early { truth.sessions[self.plan.session].quotas[self.client] } else { 0 }
     }
 
     pub(crate) fn handle_asked(&mut self, stream: u64) {
-        self.phase = Phase::Asked;
+        self.phase = if self.phase == Phase::Away { Phase::AskedAgain } else { Phase::Asked };
         self.stream = stream;
         self.exits.clear();
     }
 
     pub(crate) fn handle_leaving(&mut self) {
         self.phase = Phase::Leaving;
-        self.comes_back = Some(Event::Return);
     }
 
-    pub(crate) fn handle_lost(&mut self) {
-        let was_attached = self.phase == Phase::Attached;
-        if was_attached {
-            self.comes_back = Some(Event::Resume);
+    /// The connection was lost, and will be made again.
+    pub(crate) fn handle_lost(&mut self, now: Instant) {
+        let was_attached = self.is_up();
+        match self.phase {
+            Phase::Attached | Phase::Leaving | Phase::Away | Phase::AskedAgain => {
+                self.phase = Phase::Away;
+                self.reception.handle_lost();
+                self.output.handle_lost(was_attached, now);
+                self.typing.sender.handle_lost();
+            }
+            // Whoever waited for the first answer begins anew, under another number.
+            Phase::Asked => self.begin_anew(true),
+            Phase::Ending => self.handle_end_done(),
+            Phase::New | Phase::Over => {}
         }
-        if self.phase != Phase::Over {
-            self.phase = Phase::Away;
+    }
+
+    /// The next attachment is another one, which goes on where this one's user was.
+    fn begin_anew(&mut self, is_renumbered: bool) {
+        self.phase = Phase::New;
+        self.plan.number += if is_renumbered { NUMBERS } else { 0 };
+        self.reception = Reception::default();
+        self.typing = Typing::new(self.client);
+        self.exits_told.clear();
+        self.output.begin_anew();
+    }
+
+    /// It is not made again.
+    pub(crate) fn handle_over(&mut self, end: SenderEnd, moment: &mut Moment) {
+        if self.phase == Phase::Over {
+            return;
         }
-        self.input.handle_lost();
-        self.output.handle_lost(was_attached);
-    }
-
-    pub(crate) fn take_progress(&mut self) -> bool {
-        let is_input = std::mem::take(&mut self.input.has_progressed);
-        std::mem::take(&mut self.output.has_progressed) || is_input
-    }
-
-    /// The attachment was refused because another child runs.
-    pub(crate) fn hear_epoch_changed(&mut self) {
-        assert_eq!(self.phase, Phase::Asked);
-        assert_ne!(self.epoch, 0, "client {}: any epoch is right", self.client);
-        self.is_epoch_in_doubt = true;
-        self.phase = Phase::Away;
-    }
-
-    /// The attachment was refused because the session is gone.
-    pub(crate) fn hear_no_session(&mut self, truth: Truth<'_>) {
-        let plan = &truth.sessions[self.plan.session];
-        assert!(plan.terms.is_ephemeral, "client {}: where is the session?", self.client);
-        assert!(!truth.terminals[self.plan.session].is_alive());
+        let Self { plan, typing, .. } = self;
+        typing.renew(plan, moment, |sender| sender.handle_over(end));
         self.phase = Phase::Over;
     }
 
+    /// Its user comes back to whatever is there under that name now.
+    pub(crate) fn rejoin(&mut self, session: &SessionPlan) {
+        let number = self.plan.number + NUMBERS;
+        *self = Self::new(self.client, SeatPlan { number, ..self.plan.clone() }, session);
+    }
+
+    pub(crate) fn take_progress(&mut self) -> bool {
+        let is_input = std::mem::take(&mut self.typing.has_progressed);
+        std::mem::take(&mut self.output.has_progressed) || is_input
+    }
+
+    /// The engine did not attach it again. Tells whether it is lost for good.
+    pub(crate) fn hear_not_attached(&mut self, code: ErrorCode, moment: &mut Moment) -> bool {
+        self.output.handle_expired();
+        match self.reception.handle_refused(code) {
+            ResumeStep::AskAgain { is_new_child } => {
+                let end = if is_new_child { SenderEnd::ChildEnded } else { SenderEnd::Lost };
+                let Self { plan, typing, .. } = self;
+                typing.renew(plan, moment, |sender| sender.handle_marks_lost(end));
+                self.phase = Phase::Away;
+                false
+            }
+            ResumeStep::GiveUp => true,
+        }
+    }
+
+    /// Tells whether it is the session that it was attached to.
     pub(crate) fn hear_attached(
         &mut self,
         attached: &ArchivedAttached,
         truth: Truth<'_>,
         moment: &mut Moment,
-    ) {
-        assert_eq!(self.phase, Phase::Asked, "client {}: attached unasked", self.client);
+    ) -> bool {
+        let is_first = self.phase == Phase::Asked;
+        assert!(
+            is_first || self.phase == Phase::AskedAgain,
+            "client {}: attached unasked",
+            self.client
+        );
+        let attachable = Attachable {
+            epoch: attached.epoch.to_native(),
+            output_offset: attached.output_offset.to_native(),
+            is_resumed: attached.flags.to_native() & AttachFlags::RESUMED != 0,
+        };
+        let Some(resumed) = self.reception.handle_attached(&attachable) else { return false };
+        assert_eq!(self.epoch(), attachable.epoch, "client {}: its epoch", self.client);
+        let place = engine::place(attachable.epoch);
+        assert!(is_first || place == self.place, "client {}: another session", self.client);
+        self.place = place;
+        if resumed.is_new_child {
+            // The end of the child it knew will not be told.
+            self.has_seen_last_exit = false;
+        }
+        if std::mem::take(&mut self.is_returning) {
+            moment.count(Event::Return);
+        }
         self.phase = Phase::Attached;
-        self.is_epoch_in_doubt = false;
-        if let Some(event) = self.comes_back.take() {
-            moment.count(event);
-        }
         self.size = WindowSize::from(&attached.size);
-        self.output.hear_attached(&self.plan, attached, truth);
-        let epoch = attached.epoch.to_native();
+        let session = &truth.hosted[place].session;
+        self.output.hear_attached(&self.plan, attached, is_first, session, moment.now);
         let state = SessionState::from_wire(attached.state).expect("the state was checked");
-        // Its end may have been told on the connection that was lost: then the marks are gone.
-        let is_ephemeral = truth.sessions[self.plan.session].terms.is_ephemeral;
-        self.input.is_detached |= is_ephemeral && state == SessionState::Exited;
-        if self.plan.is_typist {
-            let is_same = epoch == self.epoch;
-            let written = truth.terminals[self.plan.session].written[self.client];
-            self.input.hear_attached(self.client, &self.plan, attached, is_same, written, moment);
-        }
-        self.epoch = epoch;
-        self.input.is_child_up = state == SessionState::Running;
+        let marks = SenderMarks {
+            accepted: attached.input_accepted.to_native(),
+            applied: attached.input_applied.to_native(),
+            unknown_to: attached.input_unknown_to.to_native(),
+            window: attached.input_window.to_native(),
+            is_child_up: !matches!(state, SessionState::Exited | SessionState::Waiting),
+        };
+        assert!(marks.applied <= marks.accepted, "client {}", self.client);
+        self.typing.hear_attached(&self.plan, &marks, moment);
+        true
     }
 
-    pub(crate) fn hear_started(
-        &mut self,
-        started: &ArchivedStarted,
-        truth: Truth<'_>,
-        moment: &mut Moment,
-    ) {
-        let (client, session) = (self.client, self.plan.session);
+    pub(crate) fn hear_output(&mut self, output: &ArchivedOutput<'_>, truth: Truth<'_>) {
+        let taken = self.reception.handle_output(output.offset.to_native(), output.bytes.len());
+        self.output.hear_output(output, taken, &self.terminal(truth).printed.0);
+    }
+
+    pub(crate) fn hear_gap(&mut self, gap: &ArchivedGap, truth: Truth<'_>) {
+        let missing = self.reception.handle_gap(gap.from.to_native(), gap.to.to_native());
+        self.output.hear_gap(gap, missing, truth.hosted[self.place].session.log().start());
+    }
+
+    pub(crate) fn hear_started(&mut self, started: &ArchivedStarted, moment: &mut Moment) {
+        let client = self.client;
         self.output.hear_start(started.offset.to_native());
         let epoch = started.epoch.to_native();
         let previous = self.exits.last().map(|epoch| engine::generation(*epoch) + 1);
-        assert_eq!(
-            previous,
-            Some(engine::generation(epoch)),
-            "client {client}: starts follow ends"
-        );
-        let is_known = self.exits.contains(&self.epoch) || self.output.may_skip_ends();
+        let generation = engine::generation(epoch);
+        assert_eq!(previous, Some(generation), "client {client}: starts follow ends");
+        let is_known = self.exits.contains(&self.epoch()) || self.may_skip_ends;
         assert!(is_known, "client {client}: a start before the end of what ran when it attached");
-        self.epoch = epoch;
-        self.input.hear_started(truth.terminals[session].written[client]);
-        if self.plan.is_typist {
-            moment.frames.rewind(session, client, self.input.end());
-        }
+        self.reception.handle_started(epoch);
+        let Self { plan, typing, .. } = self;
+        typing.renew(plan, moment, |sender| sender.handle_started());
     }
 
-    pub(crate) fn hear_exited(&mut self, exited: &ArchivedExited, truth: Truth<'_>) {
-        let (client, session) = (self.client, self.plan.session);
+    pub(crate) fn hear_exited(
+        &mut self,
+        exited: &ArchivedExited,
+        truth: Truth<'_>,
+        moment: &mut Moment,
+    ) {
+        let client = self.client;
         let epoch = exited.epoch.to_native();
+        if epoch != self.epoch() {
+            moment.count(Event::TurnsDropped);
+        }
         assert!(!self.exits.contains(&epoch), "client {client}: {epoch} ended twice");
         self.exits.push(epoch);
         let offset = exited.offset.to_native();
         self.output.hear_end(offset);
-        let ended = truth.terminals[session].exits.iter().find(|ended| ended.epoch == epoch);
+        let ended = self.terminal(truth).exits.iter().find(|ended| ended.epoch == epoch);
         let ended = ended.expect("only a child that ended is told to have ended");
         assert_eq!(exited.kind, ended.exit.kind.to_wire(), "client {client}");
         assert_eq!(exited.value.to_native(), ended.exit.value, "client {client}");
-        let plan = &truth.sessions[session];
+        let session = &truth.sessions[self.plan.session];
         let is_last_byte = offset == ended.printed;
         assert!(
-            is_last_byte || plan.leaves_background && offset > ended.printed,
+            is_last_byte || session.leaves_background && offset > ended.printed,
             "client {client}: {epoch} ended at {offset}, its last byte is before {}",
             ended.printed
         );
-        if epoch == self.epoch {
-            if self.plan.is_typist {
-                let written =
-                    truth.terminals[session].written_by(engine::generation(epoch), client);
-                self.input.check_last_applied(client, written);
-            }
-            self.input.is_child_up = false;
+        self.has_seen_last_exit |= engine::generation(epoch) + 1 == session.generations;
+        let Self { plan, typing, .. } = self;
+        typing.change(plan, moment, |sender| sender.handle_exited());
+        if !self.reception.handle_exited(epoch) {
+            return moment.count(Event::ExitAgain);
         }
-        self.has_seen_last_exit |= engine::generation(epoch) + 1 == plan.generations;
+        let is_told = self.exits_told.contains(&epoch);
+        assert!(!is_told, "client {client}: the end of {epoch} is told once");
+        self.exits_told.push(epoch);
     }
 
     pub(crate) fn hear_adjusted(&mut self, adjusted: &ArchivedAdjusted, truth: Truth<'_>) {
@@ -231,7 +328,7 @@ impl Seat {
             );
         }
         let delivery = Delivery::from_wire(adjusted.delivery).expect("the delivery was checked");
-        let log = truth.hosted[self.plan.session].session.log();
+        let log = truth.hosted[self.place].session.log();
         self.output.hear_adjusted(delivery, adjusted.window.to_native(), log.start());
     }
 
@@ -239,25 +336,44 @@ impl Seat {
         self.size = size;
     }
 
-    pub(crate) fn hear_detached(&mut self, detached: &ArchivedDetached, truth: Truth<'_>) {
+    pub(crate) fn hear_detached(
+        &mut self,
+        detached: &ArchivedDetached,
+        truth: Truth<'_>,
+        moment: &mut Moment,
+    ) {
         let is_ephemeral = truth.sessions[self.plan.session].terms.is_ephemeral;
         let reason = DetachReason::from_wire(detached.reason).expect("the reason was checked");
-        match reason {
-            DetachReason::Asked => assert_eq!(self.phase, Phase::Leaving),
+        let end = match reason {
+            DetachReason::Asked => {
+                assert_eq!(self.phase, Phase::Leaving);
+                self.is_returning = true;
+                SenderEnd::Lost
+            }
             DetachReason::Ended => {
                 assert!(is_ephemeral && self.has_seen_last_exit, "client {}", self.client);
+                SenderEnd::ChildEnded
             }
             other => panic!("client {}: detached because {other:?}", self.client),
-        }
+        };
         self.output.hear_detached(detached.offset.to_native());
-        self.input.is_detached = true;
+        let Self { plan, typing, .. } = self;
+        typing.renew(plan, moment, |sender| sender.handle_over(end));
         self.phase = Phase::Ending;
     }
 
     /// The stream's last frame: the number is free again.
     pub(crate) fn hear_stream_done(&mut self) {
         assert_eq!(self.phase, Phase::Ending, "client {}: done before its end", self.client);
-        self.phase = Phase::Away;
+        self.handle_end_done();
+    }
+
+    fn handle_end_done(&mut self) {
+        if self.is_returning {
+            self.begin_anew(self.stream.is_multiple_of(2));
+        } else {
+            self.phase = Phase::Over;
+        }
     }
 
     /// Nothing is under way any more: it knows all there is to know.
@@ -265,11 +381,20 @@ impl Seat {
         if self.phase != Phase::Attached {
             return;
         }
-        let session = &truth.hosted[self.plan.session].session;
+        let session = &truth.hosted[self.place].session;
         assert_eq!(self.size, session.size(), "client {}: knows another size", self.client);
         if self.plan.is_typist {
             let marks = session.marks(client_id).expect("every attached client has marks");
-            assert_eq!(self.input.applied(), marks.applied(), "client {}: its mark", self.client);
+            let applied = self.typing.sender.applied();
+            assert!(
+                applied == marks.applied() || self.typing.sender.unwritten() == 0,
+                "client {}: its mark",
+                self.client
+            );
         }
+    }
+
+    fn terminal<'a>(&self, truth: Truth<'a>) -> &'a Terminal {
+        &truth.terminals[self.place]
     }
 }

@@ -3,30 +3,39 @@
 use std::{
     collections::VecDeque,
     fmt,
+    ops::Range,
     time::{Duration, Instant},
 };
 
 use tautline::{
     protocol::{Delivery, SessionState, WindowSize},
-    state::{AttachmentId, ClientId, LedgerId, Session},
+    state::{ClientId, Due, LedgerId, Session, WriteQueue},
 };
 
+use super::leaving::Kept;
 use crate::{
-    census::Event, moment::Moment, scenario::SessionPlan, tape::typist, terminal::Terminal,
+    book::Way,
+    census::Event,
+    moment::Moment,
+    scenario::SessionPlan,
+    tape::{tape, typist},
+    terminal::Terminal,
     wire::Flow,
 };
 
-/// Of so many writes in a hundred, the line has no room for what is to be written.
-const LINES_TOO_LONG: u64 = 3;
-
 pub(crate) struct Hosted {
+    /// Among all sessions there ever were.
     pub(crate) index: usize,
+    /// Which session of the plan it is.
+    number: usize,
     pub(crate) session: Session<usize>,
-    plan: SessionPlan,
-    commands: VecDeque<PtyCommand>,
-    /// Requests that the terminal has completed: wire and id.
-    pub(super) done: Vec<(usize, u64)>,
-    pub(super) orphans: Vec<Orphan>,
+    pub(super) plan: SessionPlan,
+    queue: WriteQueue,
+    /// Whose bytes are queued, and where they are on the tape.
+    queued: VecDeque<Queued>,
+    pub(super) kept: Vec<Kept>,
+    /// Everybody who was ever attached.
+    pub(super) visitors: Vec<ClientId>,
     generation: u64,
     start_at: Option<Instant>,
     is_output_over: bool,
@@ -50,20 +59,11 @@ struct Held {
     allowed_ms: u64,
 }
 
-/// What is to happen to the terminal, in this order.
 #[derive(Debug)]
-pub(super) enum PtyCommand {
-    Input { ledger: LedgerId, bytes: Vec<u8>, written: usize },
-    Resize { size: WindowSize, done: Vec<(usize, u64)> },
-}
-
-/// An attachment whose connection was lost.
-#[derive(Debug)]
-pub(super) struct Orphan {
-    pub(super) client: ClientId,
-    pub(super) number: u32,
-    pub(super) id: AttachmentId,
-    pub(super) expires: Instant,
+struct Queued {
+    client: ClientId,
+    typist: usize,
+    places: Range<u64>,
 }
 
 impl fmt::Debug for Hosted {
@@ -75,31 +75,23 @@ impl fmt::Debug for Hosted {
             .field("state", &self.session.state())
             .field("read_budget", &self.session.read_budget())
             .field("attachments", &self.session.attachments())
-            .field("commands", &self.commands.len())
-            .field("orphans", &self.orphans)
+            .field("queued", &self.queued)
+            .field("kept", &self.kept)
             .finish_non_exhaustive()
     }
 }
 
-impl PtyCommand {
-    pub(super) fn input(ledger: LedgerId, bytes: &[u8]) -> Self {
-        Self::Input { ledger, bytes: bytes.to_vec(), written: 0 }
-    }
-
-    pub(super) fn resize(size: WindowSize) -> Self {
-        Self::Resize { size, done: Vec::new() }
-    }
-}
-
 impl Hosted {
-    pub(super) fn new(index: usize, plan: SessionPlan) -> Self {
+    pub(super) fn new(index: usize, number: usize, plan: SessionPlan) -> Self {
         Self {
             index,
+            number,
             session: Session::new(plan.terms),
             plan,
-            commands: VecDeque::new(),
-            done: Vec::new(),
-            orphans: Vec::new(),
+            queue: WriteQueue::default(),
+            queued: VecDeque::new(),
+            kept: Vec::new(),
+            visitors: Vec::new(),
             generation: 0,
             start_at: None,
             is_output_over: false,
@@ -112,7 +104,7 @@ impl Hosted {
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        name(self.index)
+        name(self.number)
     }
 
     /// Whether the last child has ended.
@@ -120,51 +112,46 @@ impl Hosted {
         self.generation == self.plan.generations && self.session.state() == SessionState::Exited
     }
 
-    /// Queues behind everything that came before; of several sizes in a row the last wins.
-    pub(super) fn queue(&mut self, command: PtyCommand) {
-        let command = match (self.commands.back_mut(), command) {
-            (
-                Some(PtyCommand::Resize { size: last, done: waiting }),
-                PtyCommand::Resize { size, done },
-            ) => {
-                *last = size;
-                waiting.extend(done);
-                return;
-            }
-            (_, command) => command,
-        };
-        self.commands.push_back(command);
-        self.check_window();
+    /// Queues a size behind everything that came before.
+    pub(super) fn queue_size(&mut self, size: WindowSize) {
+        self.queue.push_size(size);
+    }
+
+    /// Queues input that was accepted: looks up what it is, and compares.
+    pub(super) fn queue_input(
+        &mut self,
+        (client, ledger): (ClientId, LedgerId),
+        way: Way,
+        offset: u64,
+        bytes: &[u8],
+        moment: &mut Moment,
+    ) {
+        let typist = typist(bytes[0]);
+        let page = moment.book.page(self.number, typist);
+        let mut done = 0;
+        while done < bytes.len() {
+            let (offset, rest) = (offset + done as u64, &bytes[done..]);
+            let places = page.find(way, offset, rest.len() as u64);
+            let places = places.expect("what is accepted was sent that way");
+            let len = (places.end - places.start) as usize;
+            let typed = tape(typist, places.start, len);
+            assert!(typed == &rest[..len], "client {typist}: {offset} is not what it typed there");
+            self.queued.push_back(Queued { client, typist, places });
+            done += len;
+        }
+        self.queue.push_input(ledger, bytes, moment.now);
+        self.check_window(client);
     }
 
     /// Nobody has more queued than a window, however often it left and came back.
-    fn check_window(&self) {
-        let Some(PtyCommand::Input { bytes, .. }) = self.commands.back() else { return };
-        let whose = typist(bytes[0]);
-        let queued = self.commands.iter().map(|command| match command {
-            PtyCommand::Input { bytes, written, .. } if typist(bytes[0]) == whose => {
-                bytes.len() - written
-            }
-            _ => 0,
-        });
-        let (queued, window) = (queued.sum::<usize>(), self.plan.terms.input_window as usize);
-        assert!(queued <= window, "client {whose}: {queued} bytes are queued, of {window} granted");
-    }
-
-    pub(super) fn forget(&mut self, id: AttachmentId) {
-        self.changes += 1;
-        self.session.forget(id);
-        if let Some(size) = self.session.handle_sizes_changed() {
-            self.queue(PtyCommand::resize(size));
-        }
-    }
-
-    pub(super) fn forget_orphan(&mut self, client: ClientId, number: u32) {
-        let is_it = |orphan: &Orphan| orphan.client == client && orphan.number == number;
-        if let Some(at) = self.orphans.iter().position(is_it) {
-            let orphan = self.orphans.swap_remove(at);
-            self.forget(orphan.id);
-        }
+    fn check_window(&self, client: ClientId) {
+        let queued = self.queued.iter().filter(|queued| queued.client == client);
+        let queued = queued.map(|queued| queued.places.end - queued.places.start).sum::<u64>();
+        let window = u64::from(self.plan.terms.input_window);
+        assert!(
+            queued <= window,
+            "client {client:?}: {queued} bytes are queued, of {window} granted"
+        );
     }
 
     /// Whether the terminal, or what is to happen to it, has anything to do.
@@ -190,11 +177,10 @@ impl Hosted {
     }
 
     fn may_write_terminal(&self, terminal: &Terminal) -> bool {
-        match self.commands.front() {
-            None => false,
-            Some(PtyCommand::Input { .. }) => terminal.is_writable() || !self.session.is_live(),
-            Some(PtyCommand::Resize { .. }) => true,
-        }
+        // Of a size that is next there is no telling from outside; a write that is blocked is
+        // cheap to try.
+        !self.queue.is_empty()
+            && (terminal.is_writable() || !self.session.is_live() || self.queued.is_empty())
     }
 
     /// Notices the child's end; starts the next.
@@ -226,7 +212,7 @@ impl Hosted {
         self.generation += 1;
         self.start_at = None;
         self.is_output_over = false;
-        self.drop_commands();
+        self.drop_queue();
         let epoch = epoch(self.index, self.generation);
         let pid = 1000 + self.generation as u32;
         moment.note("start", [self.index as u64, epoch, self.session.log().end()]);
@@ -265,77 +251,50 @@ impl Hosted {
 
     /// Writes what is queued, in order, as much as the terminal takes.
     pub(super) fn write_terminal(&mut self, terminal: &mut Terminal, moment: &mut Moment) -> bool {
-        if !self.session.is_live() && !self.commands.is_empty() {
-            self.drop_commands();
-            return true;
-        }
-        if moment.has_long_lines
-            && moment.random.chance(LINES_TOO_LONG)
-            && self.refuse_line(terminal, moment)
-        {
-            return true;
-        }
-        match self.commands.front_mut() {
-            None => return false,
-            Some(PtyCommand::Resize { size, done }) => {
-                terminal.size = *size;
-                self.done.append(done);
-                self.commands.pop_front();
-            }
-            Some(PtyCommand::Input { ledger, bytes, written }) => {
-                match terminal.write(&bytes[*written..], moment) {
-                    Flow::Moved(count) => {
-                        *written += count;
-                        self.session.handle_applied(*ledger, count as u64, moment.now);
-                        moment.note("applied", [self.index as u64, count as u64, 0]);
-                        if *written == bytes.len() {
-                            self.commands.pop_front();
-                        } else if !terminal.is_writable() {
-                            moment.count(Event::BlockedInput);
-                        }
-                    }
-                    Flow::Blocked => return false,
-                    Flow::Ended => self.drop_commands(),
-                }
-            }
-        }
-        true
-    }
-
-    /// What is written next does not fit its line, as any byte may not: nothing more of its typist
-    /// is written that was sent before this is told.
-    fn refuse_line(&mut self, terminal: &Terminal, moment: &mut Moment) -> bool {
-        let Some(PtyCommand::Input { ledger, bytes, written }) = self.commands.front() else {
+        if self.queue.is_empty() {
             return false;
+        }
+        if !self.session.is_live() {
+            self.drop_queue();
+            return true;
+        }
+        let bytes = match self.queue.poll() {
+            None => return false,
+            Some(Due::Size(size)) => {
+                terminal.size = size;
+                return true;
+            }
+            Some(Due::Input(bytes)) => bytes,
         };
-        let (ledger, client) = (*ledger, typist(bytes[*written]));
-        self.commands.retain(
-            |command| !matches!(command, PtyCommand::Input { ledger: of, .. } if *of == ledger),
-        );
-        self.session.handle_line_full(ledger);
-        let position = terminal.written[client];
-        moment.frames.rewind(self.index, client, position);
-        moment.frames.add(self.index, client, position);
-        moment.note("line too long", [self.index as u64, client as u64, position]);
+        let count = match terminal.write(bytes, moment) {
+            Flow::Moved(count) => count,
+            Flow::Blocked => return false,
+            Flow::Ended => {
+                self.drop_queue();
+                return true;
+            }
+        };
+        if count < bytes.len() && !terminal.is_writable() {
+            moment.count(Event::BlockedInput);
+        }
+        check_written(&mut self.queued, self.number, &bytes[..count], terminal.epoch, moment);
+        let Self { queue, session, .. } = self;
+        queue.handle_written(count, |written| {
+            session.handle_applied(written.ledger, written.count as u64, moment.now);
+        });
+        moment.note("applied", [self.index as u64, count as u64, 0]);
         true
     }
 
-    /// The terminal is gone: input is never reported as written, sizes are as good as taken.
-    fn drop_commands(&mut self) {
-        for command in self.commands.drain(..) {
-            if let PtyCommand::Resize { done, .. } = command {
-                self.done.extend(done);
-            }
-        }
+    /// The terminal is gone: input is never reported as written.
+    fn drop_queue(&mut self) {
+        self.queue.clear();
+        self.queued.clear();
     }
 
     /// The grace after an exit is judged only after the terminal was read once more.
     pub(super) fn handle_timeout(&mut self, terminal: &mut Terminal, moment: &mut Moment) -> bool {
         let now = moment.now;
-        while let Some(at) = self.orphans.iter().position(|orphan| orphan.expires <= now) {
-            let orphan = self.orphans.swap_remove(at);
-            self.forget(orphan.id);
-        }
         if self.deadline.0 != self.changes {
             self.deadline = (self.changes, self.session.deadline());
         }
@@ -344,6 +303,12 @@ impl Hosted {
         }
         while self.read_terminal(terminal, moment) {}
         self.session.handle_timeout(now);
+        let before = self.kept.len();
+        self.kept.retain(|kept| kept.until.is_none_or(|until| now < until));
+        if self.kept.len() < before {
+            moment.count(Event::GraceOver);
+            self.visitors.iter().for_each(|visitor| self.check_known(*visitor, now));
+        }
         self.changes += 1;
         let is_later = self.session.deadline().is_none_or(|at| now < at);
         assert!(is_later, "session {}: a deadline that was handled is over", self.index);
@@ -351,8 +316,7 @@ impl Hosted {
     }
 
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let expiries = self.orphans.iter().map(|orphan| orphan.expires);
-        self.session.deadline().into_iter().chain(self.start_at).chain(expiries).min()
+        self.session.deadline().into_iter().chain(self.start_at).min()
     }
 
     /// What must hold at every moment.
@@ -362,7 +326,7 @@ impl Hosted {
         }
         self.checked = self.changes;
         let index = self.index;
-        if self.commands.is_empty() && terminal.is_alive() {
+        if self.queue.is_empty() && terminal.is_alive() {
             assert_eq!(terminal.size, self.session.size(), "session {index}: another size");
         }
         if self.session.read_budget() > 0 || !self.session.is_live() {
@@ -374,12 +338,48 @@ impl Hosted {
         // Nobody knows from outside which holder it was, and each may have come back once or twice.
         let holders = self.session.attachments().iter();
         let holders = holders.filter(|holder| holder.delivery() == Delivery::Lossless);
-        let allowed_ms = holders.map(|holder| 3 * u64::from(holder.pause_limit_ms())).sum::<u64>();
+        let present = holders.map(|holder| holder.pause_limit_ms());
+        let away = self.kept.iter().map(|kept| kept.pause_limit_ms);
+        let allowed_ms = present.chain(away).map(|limit_ms| 3 * u64::from(limit_ms)).sum::<u64>();
         let allowed_ms = held.allowed_ms.max(allowed_ms);
         let time = now - held.since;
         let is_allowed = time <= Duration::from_millis(allowed_ms + 100);
         assert!(is_allowed, "session {index}: held for {time:?}, longer than anybody may");
         self.held = Some(Held { allowed_ms, ..held });
+    }
+
+    /// What must hold when nothing is under way any more, and every grace is over.
+    pub(super) fn check_end(&self, now: Instant) {
+        assert!(!self.session.is_awaiting(), "session {}: somebody is awaited", self.index);
+        for visitor in &self.visitors {
+            self.check_known(*visitor, now);
+        }
+    }
+}
+
+/// The terminal took these bytes: they are the next that were queued, and were typed for it.
+fn check_written(
+    queued: &mut VecDeque<Queued>,
+    session: usize,
+    bytes: &[u8],
+    epoch: u64,
+    moment: &mut Moment,
+) {
+    let mut done = 0;
+    while done < bytes.len() {
+        let next = queued.front_mut().expect("what is written was queued");
+        let len = (bytes.len() - done).min((next.places.end - next.places.start) as usize);
+        let places = next.places.start..next.places.start + len as u64;
+        assert!(
+            tape(next.typist, places.start, len) == &bytes[done..done + len],
+            "session {session}: what is written is what is next in the queue, at {places:?}"
+        );
+        moment.book.page(session, next.typist).write(&places, epoch);
+        next.places.start = places.end;
+        if next.places.is_empty() {
+            queued.pop_front();
+        }
+        done += len;
     }
 }
 
@@ -389,11 +389,16 @@ pub(crate) fn name(index: usize) -> &'static str {
 }
 
 /// The epoch of a session's child, counted from 1.
-pub(crate) fn epoch(index: usize, generation: u64) -> u64 {
+fn epoch(index: usize, generation: u64) -> u64 {
     (index as u64 + 1) * 1_000 + generation
 }
 
 /// Which child, counted from 0, an epoch is.
 pub(crate) fn generation(epoch: u64) -> u64 {
     epoch % 1_000 - 1
+}
+
+/// Which session, among all there ever were, an epoch belongs to.
+pub(crate) fn place(epoch: u64) -> usize {
+    (epoch / 1_000 - 1) as usize
 }

@@ -3,7 +3,10 @@
 //! Each connection is read and written in turn; each session's terminal likewise. Nothing waits:
 //! a step does what it can and tells whether that was anything.
 
+mod attaching;
 mod hosted;
+mod identities;
+mod leaving;
 mod outbox;
 mod peer;
 mod reading;
@@ -13,29 +16,29 @@ mod writing;
 use std::time::{Duration, Instant};
 
 use tautline::{
-    protocol::{ClientHello, CloseReason, DetachReason, EngineHello, Features, Refusal},
-    state::{ClientId, Connection, Deadlines, Expiry},
+    protocol::{ClientHello, EngineHello, Features, Refusal},
+    state::{Connection, Deadlines, Expiry, Heartbeat},
 };
 
-use hosted::Orphan;
-pub(crate) use hosted::{Hosted, generation};
+pub(crate) use hosted::{Hosted, generation, name, place};
+use identities::Identities;
 use peer::Peer;
 use reading::{Line, Passed};
 
-use crate::{
-    census::Event, moment::Moment, scenario::SessionPlan, terminal::Terminal, wire::Wires,
-};
+use crate::{moment::Moment, scenario::SessionPlan, terminal::Terminal, wire::Wires};
 
 /// Answered requests one connection may have pending.
 const REQUESTS_LIMIT: usize = 32;
 
-/// How long attachments of a lost connection are kept.
-const RESUME_GRACE: Duration = Duration::from_secs(60);
-
 #[derive(Debug)]
 pub(crate) struct Engine {
+    /// All sessions there ever were; those of engines that died are before `first`.
     pub(crate) hosted: Vec<Hosted>,
+    first: usize,
     connections: Vec<EngineConnection>,
+    identities: Identities,
+    grace: Duration,
+    incarnation: u8,
 }
 
 /// One live socket: what is received, and who is behind it.
@@ -46,17 +49,67 @@ struct EngineConnection {
 }
 
 impl Engine {
-    pub(crate) fn new(sessions: &[SessionPlan]) -> Self {
-        let hosted = sessions.iter().enumerate();
-        let hosted = hosted.map(|(index, plan)| Hosted::new(index, plan.clone())).collect();
-        Self { hosted, connections: Vec::new() }
+    pub(crate) fn new(grace: Duration) -> Self {
+        Self {
+            hosted: Vec::new(),
+            first: 0,
+            connections: Vec::new(),
+            identities: Identities::default(),
+            grace,
+            incarnation: 0,
+        }
     }
 
-    /// Starts every session's first child.
-    pub(crate) fn start(&mut self, terminals: &mut [Terminal], moment: &mut Moment) {
-        for (hosted, terminal) in self.hosted.iter_mut().zip(terminals) {
-            hosted.start(terminal, moment);
+    /// Begins with nothing: makes every session, and starts its first child.
+    pub(crate) fn start(
+        &mut self,
+        sessions: &[SessionPlan],
+        terminals: &mut Vec<Terminal>,
+        moment: &mut Moment,
+    ) {
+        self.incarnation += 1;
+        self.first = self.hosted.len();
+        self.identities = Identities::default();
+        for (session, plan) in sessions.iter().enumerate() {
+            let mut terminal = Terminal::new(session, plan.clone());
+            let mut hosted = Hosted::new(self.hosted.len(), session, plan.clone());
+            hosted.start(&mut terminal, moment);
+            self.hosted.push(hosted);
+            terminals.push(terminal);
         }
+    }
+
+    /// Everything is lost.
+    pub(crate) fn die(&mut self, terminals: &mut [Terminal], moment: &mut Moment) {
+        moment.note("engine died", [self.incarnation.into(), 0, 0]);
+        self.connections.clear();
+        terminals.iter_mut().for_each(Terminal::die);
+        self.first = self.hosted.len();
+    }
+
+    /// The sessions of the engine that lives.
+    pub(crate) fn live(&self) -> &[Hosted] {
+        &self.hosted[self.first..]
+    }
+
+    /// What must hold at every moment.
+    pub(crate) fn check(&mut self, terminals: &[Terminal], now: Instant) {
+        for (hosted, terminal) in self.hosted.iter_mut().zip(terminals).skip(self.first) {
+            hosted.check(terminal, now);
+        }
+    }
+
+    /// What must hold at the end: nobody is waited for, and nothing is kept of who left.
+    pub(crate) fn check_end(&self, now: Instant) {
+        for hosted in self.live() {
+            hosted.check_end(now);
+        }
+    }
+
+    /// Whether anybody who answers was told an end and did not say so.
+    pub(crate) fn is_waiting_for_proof(&self, is_meant: impl Fn(usize) -> bool) -> bool {
+        let peers = self.connections.iter().map(|connection| &connection.peer);
+        peers.filter(|peer| is_meant(peer.wire)).any(|peer| !peer.told.is_empty())
     }
 
     /// Whether reading that connection would do anything.
@@ -72,12 +125,12 @@ impl Engine {
             return true;
         }
         let room = wires.look(peer.wire).down.room();
-        writing::may_write(&line.protocol, peer, &self.hosted, room)
+        writing::may_write(&line.protocol, peer, self.live(), room)
     }
 
     /// Whether that session's terminal has anything to do.
     pub(crate) fn may_step_session(&self, at: usize, terminal: &Terminal, now: Instant) -> bool {
-        self.hosted[at].may_step(terminal, now)
+        at >= self.first && self.hosted[at].may_step(terminal, now)
     }
 
     pub(crate) fn accept(&mut self, wires: &mut Wires, moment: &mut Moment) -> bool {
@@ -102,7 +155,8 @@ impl Engine {
         let Some(EngineConnection { line, peer }) = self.connections.get_mut(at) else {
             return false;
         };
-        let passed = line.read(&mut wires.get(peer.wire).up, peer, &mut self.hosted, moment);
+        let passed =
+            line.read(&mut wires.get(peer.wire).up, peer, &mut self.hosted[self.first..], moment);
         self.follow(at, passed, wires, moment)
     }
 
@@ -121,9 +175,9 @@ impl Engine {
             Passed::Nothing => return false,
             Passed::Frames => {}
             Passed::Hello(hello) => {
-                self.welcome(at, &hello, wires, moment);
+                self.handle_hello(at, &hello, moment);
                 let EngineConnection { line, peer } = &mut self.connections[at];
-                let passed = line.handle_frames(peer, &mut self.hosted, moment);
+                let passed = line.handle_frames(peer, &mut self.hosted[self.first..], moment);
                 self.follow(at, passed, wires, moment);
             }
             Passed::Refuse(refusal) => self.refuse(at, refusal, moment),
@@ -144,7 +198,8 @@ impl Engine {
             return false;
         };
         let wire = wires.get(peer.wire);
-        let moved = writing::write(&mut line.protocol, peer, &mut self.hosted, wire, moment);
+        let moved =
+            writing::write(&mut line.protocol, peer, &mut self.hosted[self.first..], wire, moment);
         if line.protocol.is_closing() && peer.outbox.is_empty() {
             self.drop_connection(at, wires, moment);
             return true;
@@ -165,13 +220,6 @@ impl Engine {
         let is_written = hosted.write_terminal(terminal, moment);
         let is_moved = is_restarted || is_read || is_written;
         hosted.changes += u64::from(is_moved);
-        let done = std::mem::take(&mut hosted.done);
-        for (wire, id) in done {
-            let live = self.connections.iter_mut().find(|connection| connection.peer.wire == wire);
-            if let Some(connection) = live {
-                connection.peer.deferred.push_back(id);
-            }
-        }
         is_moved
     }
 
@@ -192,7 +240,7 @@ impl Engine {
                 self.expire(at, wires, moment);
             }
         }
-        for (hosted, terminal) in self.hosted.iter_mut().zip(terminals) {
+        for (hosted, terminal) in self.hosted.iter_mut().zip(terminals).skip(self.first) {
             is_moved |= hosted.handle_timeout(terminal, moment);
         }
         is_moved
@@ -207,7 +255,9 @@ impl Engine {
         }
         match self.connections[at].line.protocol.handle_timeout(moment.now) {
             None => {}
-            Some(Expiry::Ping) => panic!("no heartbeat was granted"),
+            Some(Expiry::Ping) => {
+                self.connections[at].peer.say_ping();
+            }
             Some(Expiry::Refuse(refusal)) => self.refuse(at, refusal, moment),
             Some(Expiry::Close(reason)) => self.close(at, reason, moment),
             Some(Expiry::Drop) => self.drop_connection(at, wires, moment),
@@ -218,29 +268,34 @@ impl Engine {
         let lines = self.connections.iter().map(|connection| &connection.line);
         let lines = lines.filter(|line| !line.is_paused());
         let deadlines = lines.filter_map(|line| line.protocol.deadline());
-        deadlines.chain(self.hosted.iter().filter_map(Hosted::next_wake)).min()
+        deadlines.chain(self.live().iter().filter_map(Hosted::next_wake)).min()
     }
 
-    fn welcome(&mut self, at: usize, hello: &ClientHello, wires: &mut Wires, moment: &mut Moment) {
-        self.fence(at, hello.client_id, wires, moment);
+    /// An older connection of the client is fenced before the newer is welcomed.
+    fn handle_hello(&mut self, at: usize, hello: &ClientHello, moment: &mut Moment) {
+        match self.identities.prove(hello, moment.now) {
+            Ok(Some(older)) => self.fence(older, moment),
+            Ok(None) => {}
+            Err(refusal) => return self.refuse(at, refusal, moment),
+        }
         let EngineConnection { line, peer } = &mut self.connections[at];
-        moment.note("welcome", [peer.wire as u64, u64::from(hello.client_id[0]), 0]);
-        peer.client = hello.client_id;
-        peer.outbox.push_bytes(&EngineHello::default().encode());
+        let (client, wire) = (hello.client_id, peer.wire);
+        moment.note("welcome", [wire as u64, u64::from(client[0]), 0]);
+        peer.client = client;
+        peer.grace = self.grace;
+        let resume_secret = self.identities.join(client, wire, hello.resume_secret, moment.now);
+        let heartbeat = Heartbeat::granted(hello.heartbeat_ms);
+        let welcome = EngineHello {
+            resume_secret,
+            engine_id: [self.incarnation; 16],
+            resume_grace_ms: self.grace.as_millis() as u32,
+            heartbeat_ms: heartbeat.map_or(0, |interval| interval.as_millis() as u32),
+            ..EngineHello::default()
+        };
+        peer.outbox.push_bytes(&welcome.encode());
         line.protocol.handle_welcome(Features::default());
-    }
-
-    /// The newest connection of a client wins; what the older one still had to say is not heard.
-    fn fence(&mut self, at: usize, client: ClientId, wires: &mut Wires, moment: &mut Moment) {
-        for older in (0..self.connections.len()).filter(|older| *older != at) {
-            let connection = &mut self.connections[older];
-            let is_ready = connection.line.protocol.is_ready();
-            if is_ready && connection.peer.client == client {
-                moment.count(Event::TakenOver);
-                self.orphan(older, moment);
-                self.close(older, CloseReason::TakenOver, moment);
-                wires.get(self.connections[older].peer.wire).up.end();
-            }
+        if let Some(interval) = heartbeat {
+            line.protocol.handle_heartbeat(interval, moment.now);
         }
     }
 
@@ -251,42 +306,8 @@ impl Engine {
         line.protocol.handle_closing(moment.now);
     }
 
-    /// Says why and hears nothing more; attachments that are not orphans by now are gone for good.
-    fn close(&mut self, at: usize, reason: CloseReason, moment: &mut Moment) {
-        let EngineConnection { line, peer } = &mut self.connections[at];
-        moment.note("close", [peer.wire as u64, reason.to_wire().into(), 0]);
-        for place in peer.places.drain(..) {
-            self.hosted[place.session].forget(place.id);
-        }
-        peer.outbox.push_goodbye(reason);
-        line.protocol.handle_closing(moment.now);
-    }
-
-    /// The socket is gone; attachments wait for their client to come back.
-    fn drop_connection(&mut self, at: usize, wires: &mut Wires, moment: &mut Moment) {
-        self.orphan(at, moment);
-        let connection = self.connections.remove(at);
-        moment.note("drop", [connection.peer.wire as u64, 0, 0]);
-        wires.close(connection.peer.wire);
-    }
-
     /// What was received may have changed any session.
     fn note_changes(&mut self) {
         self.hosted.iter_mut().for_each(|hosted| hosted.changes += 1);
-    }
-
-    fn orphan(&mut self, at: usize, moment: &Moment) {
-        let peer = &mut self.connections[at].peer;
-        for place in peer.places.drain(..) {
-            let hosted = &mut self.hosted[place.session];
-            let ended = hosted.session.attachment(place.id).and_then(|known| known.ended());
-            if ended.is_some_and(|reason| reason != DetachReason::Ended) {
-                hosted.forget(place.id);
-                continue;
-            }
-            let expires = moment.now + RESUME_GRACE;
-            let (client, number, id) = (peer.client, place.number, place.id);
-            hosted.orphans.push(Orphan { client, number, id, expires });
-        }
     }
 }

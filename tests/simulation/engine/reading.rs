@@ -90,7 +90,10 @@ impl Line {
             return self.handle_frames(peer, hosted, moment);
         }
         match pipe.read(self.receive.spare(), moment) {
-            Flow::Moved(count) => self.receive.advance(count),
+            Flow::Moved(count) => {
+                self.receive.advance(count);
+                self.protocol.handle_heard(moment.now);
+            }
             Flow::Blocked => return Passed::Nothing,
             Flow::Ended => return Passed::Lost,
         }

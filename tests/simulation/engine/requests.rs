@@ -2,20 +2,21 @@
 
 use tautline::{
     protocol::{
-        ArchivedAdjust, ArchivedAttach, ArchivedControlMessage, ArchivedInput, ArchivedPing,
-        ArchivedResize, AttachTerms, Attached, CloseReason, Delivery, DetachReason, EngineMessage,
-        ErrorCode, InputFlags, Pong, WindowSize,
+        ArchivedAdjust, ArchivedControlMessage, ArchivedInput, ArchivedPing, ArchivedResize,
+        CloseReason, Delivery, DetachReason, EngineMessage, ErrorCode, InputFlags, Pong,
+        WindowSize,
     },
-    state::{AttachError, ConsumedAhead, InputVerdict},
+    state::{ConsumedAhead, InputVerdict},
 };
 
 use super::{
     Hosted,
-    hosted::PtyCommand,
+    attaching::handle_attach,
+    leaving::handle_pong,
     outbox::Failure,
     peer::{Peer, Place},
 };
-use crate::{census::Event, moment::Moment};
+use crate::{book::Way, census::Event, moment::Moment};
 
 /// Where a request stands after it was handled.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,7 @@ pub(super) enum Verdict {
 }
 
 /// A semantic fault is answered and the connection stays; a protocol error closes it.
-enum Refused {
+pub(super) enum Refused {
     Answer(Failure),
     Close(CloseReason),
 }
@@ -63,7 +64,10 @@ pub(super) fn handle(
             handle_consumed(peer, hosted, number, consumed.offset.to_native())
         }
         Message::Ping(ping) => Ok(handle_ping(peer, id, ping.get())),
-        Message::Pong(_) => Ok(Verdict::Open),
+        Message::Pong(pong) => {
+            handle_pong(peer, hosted, pong.get().token.to_native());
+            Ok(Verdict::Open)
+        }
         Message::Disconnect(_) => Ok(Verdict::Close(CloseReason::Requested)),
         _ => Err(Failure::new(ErrorCode::Unsupported, 0).into()),
     };
@@ -74,81 +78,6 @@ pub(super) fn handle(
             peer.outbox.push_failure(id, failure);
             Verdict::Answered
         }
-    }
-}
-
-fn handle_attach(
-    peer: &mut Peer,
-    hosted: &mut [Hosted],
-    id: u64,
-    attach: &ArchivedAttach<'_>,
-    moment: &mut Moment,
-) -> Result<Verdict, Refused> {
-    let terms = AttachTerms::from(&attach.terms);
-    let number = terms.attachment;
-    if peer.place(number).is_some() {
-        return Err(Failure::new(ErrorCode::AttachmentInUse, number).into());
-    }
-    let named = |hosted: &Hosted| hosted.name().as_bytes() == attach.name.as_slice();
-    let session = hosted.iter().position(named).filter(|at| !hosted[*at].session.is_finished());
-    let session = session.ok_or_else(|| Failure::new(ErrorCode::NoSuchSession, number))?;
-    let hosted = &mut hosted[session];
-    let epoch = attach.epoch.to_native();
-    let made = hosted.session.attach(peer.client, id, &terms, epoch, peer.wire);
-    let attachment = made.map_err(|error| match error {
-        AttachError::EpochChanged { current } => Refused::Answer(Failure {
-            value: current,
-            ..Failure::new(ErrorCode::EpochChanged, number)
-        }),
-        _ => Refused::Answer(Failure::new(ErrorCode::InvalidOffset, number)),
-    })?;
-    // Only now: with the last attachment the client's input marks would have died.
-    hosted.forget_orphan(peer.client, number);
-    let size = WindowSize::from(&attach.size);
-    if !size.is_unset()
-        && let Some(size) = hosted.session.handle_resize(attachment, size)
-    {
-        hosted.queue(PtyCommand::resize(size));
-    }
-    let place = Place {
-        number,
-        session,
-        id: attachment,
-        stream: id,
-        live_from: hosted.session.log().end(),
-        detaches: Vec::new(),
-        adjusts: Vec::new(),
-        ack_wanted: 0,
-        quiet_at: 0,
-        ack_told: 0,
-    };
-    let attached = attached(hosted, &place);
-    moment.note("attach", [peer.wire as u64, session as u64, attached.output_offset]);
-    peer.outbox.push(id, EngineMessage::Attached(attached));
-    peer.places.push(place);
-    Ok(Verdict::Open)
-}
-
-fn attached(hosted: &Hosted, place: &Place) -> Attached {
-    let session = &hosted.session;
-    let attachment = session.attachment(place.id).expect("it was just made");
-    let marks = session.marks(attachment.client()).expect("every attached client has marks");
-    Attached {
-        attachment: place.number,
-        flags: attachment.flags(),
-        epoch: session.epoch(),
-        log_start: session.log().start(),
-        output_offset: attachment.output_offset(),
-        input_accepted: marks.accepted(),
-        input_applied: marks.applied(),
-        input_unknown_to: marks.applied(),
-        window: attachment.window(),
-        input_window: attachment.input_window(),
-        pause_limit_ms: attachment.pause_limit_ms(),
-        size: session.size(),
-        delivery: attachment.delivery().to_wire(),
-        state: session.state().to_wire(),
-        size_policy: session.size_policy().to_wire(),
     }
 }
 
@@ -187,7 +116,7 @@ fn handle_input(
     moment: &mut Moment,
 ) -> Result<Verdict, Refused> {
     let number = input.attachment.to_native();
-    let client = peer.client;
+    let (client, wire) = (peer.client, peer.wire);
     let place = known(peer, number)?;
     let hosted = &mut hosted[place.session];
     let (turn, offset) = (input.turn.to_native(), input.offset.to_native());
@@ -200,6 +129,7 @@ fn handle_input(
     let refusal = match (attachment.is_writable(), is_live) {
         (false, _) => Some(ErrorCode::ReadOnly),
         (true, false) => Some(ErrorCode::SessionExited),
+        (true, true) if moment.random.chance(hosted.plan.pickiness) => Some(ErrorCode::LineTooLong),
         (true, true) => None,
     };
     if let Some(code) = refusal {
@@ -224,7 +154,8 @@ fn handle_input(
             }
             let end = offset + bytes.len() as u64;
             place.ack_wanted = if is_ack_wanted { end } else { place.ack_wanted };
-            hosted.queue(PtyCommand::input(ledger, &bytes[skip..]));
+            let way = Way { wire, stream: place.stream, turn };
+            hosted.queue_input((client, ledger), way, offset + skip as u64, &bytes[skip..], moment);
             Ok(Verdict::Open)
         }
         InputVerdict::Duplicate => {
@@ -244,20 +175,15 @@ fn handle_resize(
     resize: &ArchivedResize<'_>,
 ) -> Result<Verdict, Refused> {
     let number = resize.attachment.to_native();
-    let wire = peer.wire;
     let place = known(peer, number)?;
     let hosted = &mut hosted[place.session];
     if !hosted.session.attachment(place.id).is_some_and(|attachment| attachment.is_writable()) {
         return Err(Failure::new(ErrorCode::ReadOnly, number).into());
     }
-    let changed = hosted.session.handle_resize(place.id, WindowSize::from(&resize.size));
-    if changed.is_none() && id == 0 {
-        return Ok(Verdict::Open);
+    if let Some(size) = hosted.session.handle_resize(place.id, WindowSize::from(&resize.size)) {
+        hosted.queue_size(size);
     }
-    // Also a size that is in force already is answered behind the input that came before.
-    let size = changed.unwrap_or_else(|| hosted.session.size());
-    let done = if id == 0 { Vec::new() } else { vec![(wire, id)] };
-    hosted.queue(PtyCommand::Resize { size, done });
+    peer.deferred.extend((id != 0).then_some(id));
     Ok(Verdict::Open)
 }
 

@@ -1,5 +1,7 @@
 //! Sending: what is queued first, then the attachments in turn, straight from their sessions' logs.
 
+use std::time::Instant;
+
 use tautline::{
     protocol::{
         Adjusted, Bytes, Detached, Done, EngineMessage, ErrorCode, ErrorReply, Exited, Gap,
@@ -11,6 +13,7 @@ use tautline::{
 
 use super::{
     Hosted,
+    leaving::tell_end,
     peer::{Peer, Place},
 };
 use crate::{
@@ -143,13 +146,20 @@ impl Batch {
         peer.outbox.push_bytes(&self.bytes[count..last.end.max(count)]);
         for Planned { send, .. } in self.frames {
             moment.note("send", [peer.wire as u64, at as u64, hosted.session.log().end()]);
-            after(&send, protocol, peer, at, hosted);
+            after(&send, protocol, peer, at, hosted, moment.now);
         }
     }
 }
 
 /// What follows a frame of a stream: requests that it completes.
-fn after(send: &Send, protocol: &mut Connection, peer: &mut Peer, at: usize, hosted: &mut Hosted) {
+fn after(
+    send: &Send,
+    protocol: &mut Connection,
+    peer: &mut Peer,
+    at: usize,
+    hosted: &mut Hosted,
+    now: Instant,
+) {
     let place = &mut peer.places[at];
     match *send {
         Send::Output { offset, len, flags, input_applied } => {
@@ -160,20 +170,16 @@ fn after(send: &Send, protocol: &mut Connection, peer: &mut Peer, at: usize, hos
         }
         Send::InputApplied { applied } => place.ack_told = applied,
         Send::Started { .. } => (place.ack_told, place.ack_wanted) = (0, 0),
-        Send::LineFull { accepted } => {
-            // Its client may have typed on elsewhere.
-            assert!(place.ack_told <= accepted, "what was written is told before");
-            place.ack_wanted = 0;
-        }
+        Send::LineFull { .. } => place.ack_wanted = 0,
         Send::Adjusted { .. } => peer.deferred.extend(place.adjusts.drain(..)),
         Send::Detached { .. } => {
-            let place = peer.places.remove(at);
-            hosted.forget(place.id);
+            let mut place = peer.places.remove(at);
             finish(protocol, peer, place.stream);
-            peer.deferred.extend(place.detaches);
+            peer.deferred.extend(place.detaches.drain(..));
             // Terms that nobody will be told any more.
-            peer.deferred.extend(place.adjusts);
+            peer.deferred.extend(place.adjusts.drain(..));
             peer.next = 0;
+            tell_end(peer, hosted, place, now);
         }
         _ => {}
     }
