@@ -243,6 +243,10 @@ impl Seat {
         self.phase = Phase::Attached;
         self.size = WindowSize::from(&attached.size);
         let session = &truth.hosted[place].session;
+        if moment.book.page(self.plan.session, self.client).is_shared {
+            // Its twin may have had it, and let go.
+            self.output.handle_expired();
+        }
         self.output.hear_attached(&self.plan, attached, is_first, session, moment.now);
         let state = SessionState::from_wire(attached.state).expect("the state was checked");
         let marks = SenderMarks {

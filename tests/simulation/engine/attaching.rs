@@ -49,7 +49,7 @@ pub(super) fn handle_attach(
         Refused::Answer(Failure { value, ..Failure::new(code, number) })
     })?;
     hosted.changes += 1;
-    let live_from = hosted.keep(attachment, peer.client, number);
+    let live_from = hosted.keep(attachment, (peer.client, number), epoch != 0);
     let size = WindowSize::from(&attach.size);
     if !size.is_unset()
         && let Some(size) = hosted.session.handle_resize(attachment, size)

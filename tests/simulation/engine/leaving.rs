@@ -21,6 +21,8 @@ pub(super) struct Kept {
     pub(super) number: u32,
     pub(super) live_from: u64,
     pub(super) pause_limit_ms: u32,
+    /// Its end was told; whether that was heard is not known.
+    pub(super) is_end_told: bool,
     /// Until when, if its connection was lost.
     pub(super) until: Option<Instant>,
 }
@@ -109,16 +111,33 @@ pub(super) fn handle_pong(peer: &mut Peer, hosted: &mut [Hosted], token: u64) {
 
 impl Hosted {
     /// An attachment was made. Returns which output is older than it, or than what it goes on for.
-    pub(super) fn keep(&mut self, id: AttachmentId, client: ClientId, number: u32) -> u64 {
+    pub(super) fn keep(
+        &mut self,
+        id: AttachmentId,
+        (client, number): (ClientId, u32),
+        comes_back: bool,
+    ) -> u64 {
         let end = self.session.log().end();
         if !self.visitors.contains(&client) {
             self.visitors.push(client);
         }
-        let is_it =
-            |kept: &Kept| kept.client == client && kept.number == number && kept.until.is_some();
-        let before = self.kept.iter().position(is_it).map(|at| self.kept.swap_remove(at));
+        let is_it = |kept: &mut Kept| {
+            kept.client == client && kept.number == number && kept.until.is_some()
+        };
+        let before: Vec<_> = self.kept.extract_if(.., is_it).collect();
+        // Who does not come back to it is somebody new where the end was told.
+        let before = before.iter().filter(|kept| comes_back || !kept.is_end_told);
+        let before = before.min_by_key(|kept| kept.is_end_told);
         let live_from = before.map_or(end, |before| before.live_from.min(end));
-        self.kept.push(Kept { id, client, number, live_from, pause_limit_ms: 0, until: None });
+        self.kept.push(Kept {
+            id,
+            client,
+            number,
+            live_from,
+            pause_limit_ms: 0,
+            is_end_told: false,
+            until: None,
+        });
         live_from
     }
 
@@ -150,6 +169,7 @@ impl Hosted {
     fn keep_told(&mut self, id: AttachmentId, grace: Duration, now: Instant) {
         if let Some(kept) = self.kept.iter_mut().find(|kept| kept.id == id) {
             kept.until = Some(now + grace);
+            kept.is_end_told = true;
         }
         self.session.handle_end_told(id, grace, now);
         self.handle_left();
