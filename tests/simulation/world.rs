@@ -88,7 +88,8 @@ impl World {
             engine: Engine::new(scenario.grace),
             clients,
             rebirth: None,
-            hostile: hostile.map(|crime| Hostile::new(crime, scenario.wire, &mut moment)),
+            hostile: hostile
+                .map(|crime| Hostile::new(crime, scenario.wire, scenario.grace, &mut moment)),
             is_quiet: false,
             ready: Vec::new(),
             scenario,

@@ -9,6 +9,7 @@ use tautline::{
 
 use super::{
     Hosted,
+    hosted::place,
     outbox::Failure,
     peer::{Peer, Place},
     requests::{Refused, Verdict},
@@ -36,7 +37,8 @@ pub(super) fn handle_attach(
     let hosted = &mut hosted[session];
     hosted.check_known(peer.client, moment.now);
     let is_known = hosted.session.marks(peer.client).is_some();
-    let is_awaited = hosted.is_awaited(peer.client, number, moment.now);
+    let is_ours = epoch != 0 && place(epoch) == hosted.index;
+    let is_awaited = is_ours && hosted.is_awaited(peer.client, number, moment.now);
     let made = hosted.session.attach(peer.client, id, &terms, epoch, peer.wire);
     let attachment = made.map_err(|error| {
         let is_refused = matches!(error, AttachError::ResumeExpired);

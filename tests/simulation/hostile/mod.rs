@@ -1,130 +1,34 @@
 //! A peer that breaks one rule, and what must follow for it alone.
 
-use std::{fmt, time::Instant};
+mod crime;
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use tautline::{
     protocol::{
-        ArchivedEngineMessage, Attach, AttachTerms, ClientHello, CloseReason, Consumed,
-        ControlMessage, Delivery, ErrorCode, Input, LengthError, List, Ping, ReceiveBuffer,
-        Refusal, View, encode,
+        ArchivedEngineMessage, Attach, AttachTerms, ClientHello, Consumed, ControlMessage,
+        Delivery, ErrorCode, Input, LengthError, List, Ping, ReceiveBuffer, Refusal, View, encode,
         limits::{FRAME_MAX, INPUT_MAX, OUTPUT_WINDOW_MIN},
     },
     state::{Link, LinkPolicy, LinkStep},
 };
 
+use crime::Outcome;
+pub(crate) use crime::{CRIMES, Crime};
+
 use crate::{
+    book::Way,
     byte_queue::ByteQueue,
     client::Truth,
     engine,
     moment::Moment,
-    random::Random,
-    scenario::{SessionPlan, WirePlan},
+    scenario::WirePlan,
     tape::{TYPISTS, tape},
     wire::{Flow, Wires},
 };
-
-/// The rule that is broken.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Crime {
-    Silence,
-    HalfHello,
-    ForeignProtocol,
-    Junk,
-    TooSmall,
-    Misaligned,
-    HalfFrame,
-    UnknownKind,
-    SecondHello,
-    UnagreedFlag,
-    BrokenArchive,
-    NoId,
-    IdTwice,
-    InputGap,
-    InputBeyondWindow,
-    ConsumedAhead,
-    FutureOffset,
-    /// Asks and asks and never reads an answer.
-    Deafness,
-}
-
-pub(crate) const CRIMES: [Crime; 18] = [
-    Crime::Silence,
-    Crime::HalfHello,
-    Crime::ForeignProtocol,
-    Crime::Junk,
-    Crime::TooSmall,
-    Crime::Misaligned,
-    Crime::HalfFrame,
-    Crime::UnknownKind,
-    Crime::SecondHello,
-    Crime::UnagreedFlag,
-    Crime::BrokenArchive,
-    Crime::NoId,
-    Crime::IdTwice,
-    Crime::InputGap,
-    Crime::InputBeyondWindow,
-    Crime::ConsumedAhead,
-    Crime::FutureOffset,
-    Crime::Deafness,
-];
-
-/// What the peer is told.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Outcome {
-    Refused(Refusal),
-    Closed(CloseReason),
-    /// An `Error`, and the connection stays.
-    Answered(ErrorCode),
-    /// Nothing ever: its connection lives until it goes.
-    Ignored,
-}
-
-impl Crime {
-    pub(crate) fn any(random: &mut Random) -> Self {
-        random.pick(&CRIMES)
-    }
-
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::Silence | Self::HalfHello => Outcome::Refused(Refusal::Timeout),
-            Self::ForeignProtocol => Outcome::Refused(Refusal::NotOurProtocol),
-            Self::Junk => Outcome::Closed(CloseReason::LengthTooLarge),
-            Self::TooSmall => Outcome::Closed(CloseReason::LengthTooSmall),
-            Self::Misaligned => Outcome::Closed(CloseReason::LengthMisaligned),
-            Self::HalfFrame => Outcome::Closed(CloseReason::FrameTimeout),
-            Self::UnknownKind => Outcome::Answered(ErrorCode::Unsupported),
-            Self::SecondHello => Outcome::Closed(CloseReason::WrongClass),
-            Self::UnagreedFlag => Outcome::Closed(CloseReason::FlagsNotAgreed),
-            Self::BrokenArchive => Outcome::Closed(CloseReason::BadArchive),
-            Self::NoId => Outcome::Closed(CloseReason::IdMissing),
-            Self::IdTwice => Outcome::Closed(CloseReason::IdInUse),
-            Self::InputGap => Outcome::Closed(CloseReason::InputGap),
-            Self::InputBeyondWindow => Outcome::Closed(CloseReason::InputWindow),
-            Self::ConsumedAhead => Outcome::Closed(CloseReason::ConsumedAhead),
-            Self::FutureOffset => Outcome::Answered(ErrorCode::InvalidOffset),
-            Self::Deafness => Outcome::Ignored,
-        }
-    }
-
-    /// Whether it can be committed in that session, which it attaches to.
-    pub(crate) fn is_possible(self, session: &SessionPlan) -> bool {
-        let window = session.terms.input_window as usize;
-        // Input for a child that was replaced is dropped, whatever its offset.
-        let is_restarted = session.generations > 1;
-        match self {
-            // The stream of a session that is forgotten ends, and its id is free again.
-            Self::IdTwice => !session.terms.is_ephemeral,
-            Self::InputGap => !is_restarted,
-            // A window of a frame or more cannot be passed in one step, before it opens further.
-            Self::InputBeyondWindow => !is_restarted && window < INPUT_MAX,
-            _ => true,
-        }
-    }
-
-    fn says_hello(self) -> bool {
-        !matches!(self, Self::Silence | Self::HalfHello | Self::ForeignProtocol)
-    }
-}
 
 pub(crate) struct Hostile {
     crime: Crime,
@@ -134,6 +38,11 @@ pub(crate) struct Hostile {
     wire: Option<usize>,
     plan: WirePlan,
     begins_at: Option<Instant>,
+    grace: Duration,
+    /// The epoch it is attached in, and the secret it got: what it comes back with.
+    epoch: u64,
+    secret: [u8; 16],
+    is_second_act: bool,
     is_committed: bool,
     outcome: Option<Outcome>,
     is_gone: bool,
@@ -151,8 +60,9 @@ impl fmt::Debug for Hostile {
 }
 
 impl Hostile {
-    pub(crate) fn new(crime: Crime, plan: WirePlan, moment: &mut Moment) -> Self {
-        let delay = moment.random.delay(std::time::Duration::from_millis(20));
+    pub(crate) fn new(crime: Crime, plan: WirePlan, grace: Duration, moment: &mut Moment) -> Self {
+        moment.book.page(0, TYPISTS - 1).is_shared = true;
+        let delay = moment.random.delay(Duration::from_millis(20));
         Self {
             crime,
             link: Link::new(LinkPolicy::default()),
@@ -161,6 +71,10 @@ impl Hostile {
             wire: None,
             plan,
             begins_at: Some(moment.now + delay),
+            grace,
+            epoch: 0,
+            secret: [0; 16],
+            is_second_act: false,
             is_committed: false,
             outcome: None,
             is_gone: false,
@@ -188,8 +102,12 @@ impl Hostile {
             self.pings -= 1;
             self.say(100 + self.pings, ControlMessage::Ping(Ping::default()));
         }
-        if self.link.is_ready() && !self.is_committed {
-            self.commit(truth);
+        if self.link.is_ready() && !self.is_committed && self.may_commit() {
+            self.commit(truth, moment);
+        }
+        if self.crime.has_second_act() && !self.is_second_act && self.epoch != 0 {
+            self.leave_for_second_act(wire, wires, moment);
+            return true;
         }
         match wires.get(wire).up.write(self.outgoing.as_slice(), moment) {
             Flow::Moved(count) => {
@@ -210,8 +128,13 @@ impl Hostile {
         let is_deaf = self.crime == Crime::Deafness;
         (!is_deaf && wire.down.is_readable(now))
             || (is_deaf && self.pings > 0 && self.outgoing.is_empty())
-            || (self.link.is_ready() && !self.is_committed)
+            || (self.link.is_ready() && !self.is_committed && self.may_commit())
             || (!self.outgoing.is_empty() && wire.up.room() > 0)
+    }
+
+    /// Whoever types wants to know for which child.
+    fn may_commit(&self) -> bool {
+        !matches!(self.crime, Crime::Hoarding | Crime::ReusedOffset) || self.epoch != 0
     }
 
     pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
@@ -240,7 +163,12 @@ impl Hostile {
         self.wire = Some(wires.connect(self.plan));
         self.link.handle_connected();
         let client_id = [TYPISTS as u8; 16];
-        let hello = ClientHello { client_id, ..ClientHello::default() }.encode();
+        let secret = match self.crime {
+            Crime::WrongSecret if self.is_second_act => [0xee; 16],
+            _ => self.secret,
+        };
+        let hello = ClientHello { client_id, resume_secret: secret, ..ClientHello::default() };
+        let hello = hello.encode();
         match self.crime {
             Crime::Silence => {}
             Crime::HalfHello => self.outgoing.push(&hello[..50]),
@@ -261,10 +189,32 @@ impl Hostile {
             ..AttachTerms::default()
         };
         let name = engine::Hosted::name(&truth.live[0]).into();
-        self.say(1, ControlMessage::Attach(Attach { terms, name, ..Attach::default() }));
+        let epoch = match self.crime {
+            Crime::LateReturn if self.is_second_act => self.epoch,
+            Crime::ForeignEpoch if self.is_second_act => 99_999_001,
+            _ => 0,
+        };
+        self.say(1, ControlMessage::Attach(Attach { terms, name, epoch, ..Attach::default() }));
     }
 
-    fn commit(&mut self, truth: Truth<'_>) {
+    /// Its connection is lost, or stays; it comes again at once, or when nothing is kept any more.
+    fn leave_for_second_act(&mut self, wire: usize, wires: &mut Wires, moment: &mut Moment) {
+        self.is_second_act = true;
+        let wait = match self.crime {
+            Crime::LateReturn => self.grace + Duration::from_secs(2),
+            _ => Duration::ZERO,
+        };
+        if self.crime != Crime::WrongSecret {
+            wires.cut(wire, &mut moment.random);
+        }
+        self.wire = None;
+        self.link = Link::new(LinkPolicy::default());
+        self.receive = ReceiveBuffer::new();
+        self.outgoing.clear();
+        self.begins_at = Some(moment.now + wait);
+    }
+
+    fn commit(&mut self, truth: Truth<'_>, moment: &mut Moment) {
         self.is_committed = true;
         let list = frame(7, ControlMessage::List(List { flags: 0 }));
         let changed = |at: usize, value: u8| {
@@ -283,10 +233,11 @@ impl Hostile {
             Crime::BrokenArchive => self.outgoing.push(&changed(list.len() - 1, 0x7f)),
             Crime::NoId => self.outgoing.push(&frame(0, ControlMessage::List(List { flags: 0 }))),
             Crime::IdTwice => self.say(1, ControlMessage::Ping(Ping::default())),
-            Crime::InputGap => self.say_input(1, 1),
+            Crime::InputGap => self.say_input(1, 1, 1),
             Crime::InputBeyondWindow => {
-                self.say_input(0, truth.sessions[0].terms.input_window as usize + 1);
+                self.say_input(0, 0, truth.sessions[0].terms.input_window as usize + 1);
             }
+            Crime::Hoarding | Crime::ReusedOffset => self.type_much(truth, moment),
             Crime::ConsumedAhead => {
                 let consumed = Consumed { attachment: 1, offset: 1 << 40 };
                 self.say(0, ControlMessage::Consumed(consumed));
@@ -295,8 +246,22 @@ impl Hostile {
         }
     }
 
-    fn say_input(&mut self, offset: u64, len: usize) {
-        let bytes = tape(TYPISTS - 1, offset, len);
+    /// Types as much as may be, and perhaps other bytes instead of the first ones.
+    fn type_much(&mut self, truth: Truth<'_>, moment: &mut Moment) {
+        let len = truth.sessions[0].terms.input_window.min(INPUT_MAX as u32).min(1_000);
+        let way = Way { wire: self.wire.expect("it is connected"), stream: 1, turn: 0 };
+        let page = moment.book.page(0, TYPISTS - 1);
+        page.type_on(len.into(), self.epoch);
+        page.send(way, 0, 0..len.into());
+        self.say_input(0, 0, len as usize);
+        if self.crime == Crime::ReusedOffset {
+            self.say_input(0, 10_000, len as usize);
+        }
+    }
+
+    /// Says a piece of its tape, whatever offset it says that for.
+    fn say_input(&mut self, offset: u64, from: u64, len: usize) {
+        let bytes = tape(TYPISTS - 1, from, len);
         let bytes = bytes.into();
         let input = Input { attachment: 1, flags: 0, turn: 0, offset, bytes };
         self.say(0, ControlMessage::Input(input));
@@ -321,6 +286,12 @@ impl Hostile {
                 LinkStep::Refused(hello) => {
                     self.outcome = Refusal::from_wire(hello.status).map(Outcome::Refused);
                 }
+                LinkStep::Welcome(hello) => self.secret = hello.resume_secret,
+                LinkStep::Message {
+                    message: ArchivedEngineMessage::Attached(attached), ..
+                } => {
+                    self.epoch = attached.get().epoch.to_native();
+                }
                 LinkStep::Goodbye { reason, .. } => self.outcome = reason.map(Outcome::Closed),
                 LinkStep::Message { message: ArchivedEngineMessage::Error(error), .. } => {
                     let code = ErrorCode::from_wire(error.get().code.to_native());
@@ -343,6 +314,3 @@ fn frame(id: u64, message: ControlMessage<'_>) -> Vec<u8> {
     bytes.truncate(size);
     bytes
 }
-
-/// The last crime of all would be to go unnoticed.
-const _: () = assert!(CRIMES.len() == Crime::Deafness as usize + 1);
