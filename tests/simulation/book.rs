@@ -96,9 +96,10 @@ impl Book {
         &mut self.0[session][typist]
     }
 
-    /// Nothing is under way any more.
+    /// Nothing is under way any more. What became of hostile input nobody was told.
     pub(crate) fn check_end(&self) {
-        self.0.iter().flatten().for_each(Page::check_end);
+        let honest = self.0.iter().flat_map(|pages| &pages[..TYPISTS - 1]);
+        honest.for_each(Page::check_end);
     }
 }
 

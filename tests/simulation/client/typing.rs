@@ -30,6 +30,7 @@ pub(super) struct Typing {
     base: u64,
     /// How many of the bytes it keeps were ever sent.
     flying: u64,
+    window: u64,
     calls: Vec<Call>,
     /// For which child so much was typed.
     epoch: u64,
@@ -59,6 +60,7 @@ impl Typing {
             kept: VecDeque::new(),
             base: 0,
             flying: 0,
+            window: 0,
             calls: Vec::new(),
             epoch: 0,
             typed: 0,
@@ -131,6 +133,8 @@ impl Typing {
         let from = page.end;
         page.type_on(taken, self.epoch);
         self.typed += taken;
+        let kept = self.sender.unwritten();
+        assert!(taken == 0 || kept <= self.window, "no more is kept than the window, {kept}");
         match self.kept.back_mut() {
             Some(last) if last.end == from => last.end += taken,
             _ if taken > 0 => self.kept.push_back(from..from + taken),
@@ -189,6 +193,7 @@ impl Typing {
     ) {
         self.has_progressed |= self.sender.handle_applied(marks.applied);
         self.settle(None, plan, moment);
+        self.window = marks.window.into();
         if self.flying == 0 {
             self.base = marks.accepted;
         }
