@@ -194,5 +194,7 @@ fn run(binary: &Path, mutant: u32) -> Fate {
     let told = String::from_utf8_lossy(&fs::read(&told).unwrap()).into_owned();
     let seeds = told.lines().filter_map(|line| line.strip_prefix("TAUT_SIM_SEED="));
     let seeds = seeds.filter_map(|rest| rest.split(' ').next()?.parse().ok());
-    Fate::Killed { seed: seeds.min().unwrap_or_else(|| panic!("it died of something else: {told}")) }
+    Fate::Killed {
+        seed: seeds.min().unwrap_or_else(|| panic!("it died of something else: {told}")),
+    }
 }

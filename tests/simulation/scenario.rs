@@ -132,7 +132,7 @@ impl Scenario {
 }
 
 fn grace(random: &mut Random) -> Duration {
-    Duration::from_millis(random.pick(&[0, 1, 10, 300, 60_000, 60_000, 60_000, 60_000]))
+    Duration::from_millis(random.pick(&[0, 1, 10, 300, 2_000, 60_000, 60_000, 60_000]))
 }
 
 fn death(random: &mut Random) -> (u64, Duration) {
@@ -177,6 +177,7 @@ fn session(scale: &Scale, wire: WirePlan, generations: u64, random: &mut Random)
         output_capacity,
         laziness: random.pick(&[0, 20, 60]),
         quotas: [0; TYPISTS],
+        naps: random.pick(&[0, 0, 1, 3]),
         pickiness: random.pick(&[0, 0, 0, 5]),
     }
 }
@@ -190,6 +191,7 @@ fn client(sessions: &[SessionPlan], wire: WirePlan, random: &mut Random) -> Clie
         seat.is_typist &= !is_taken;
         seats.push(seat);
     }
+    let heartbeat_ms = heartbeat_ms(wire, random);
     ClientPlan {
         seats,
         pings: random.below(4),
@@ -199,13 +201,14 @@ fn client(sessions: &[SessionPlan], wire: WirePlan, random: &mut Random) -> Clie
         cuts: random.pick(&[0, 0, 1, 2, 6]),
         outage_max: Duration::from_millis(random.pick(&[0, 0, 0, 20, 1_000, 8_000])),
         silence: random.pick(&[0, 0, 50]),
-        heartbeat_ms: heartbeat_ms(wire, random),
+        heartbeat_ms,
         attempts_limit: random.pick(&[10, 10, 10, 2]),
         twin_of: None,
         is_shared: false,
         rejoins: random.below(2),
         deaf: random.pick(&[0, 1, 3]),
-        leaves: random.chance(60),
+        // Hearts that beat until every grace is over take long.
+        leaves: heartbeat_ms > 0 || random.chance(60),
     }
 }
 
@@ -213,7 +216,7 @@ fn client(sessions: &[SessionPlan], wire: WirePlan, random: &mut Random) -> Clie
 fn heartbeat_ms(wire: WirePlan, random: &mut Random) -> u32 {
     let is_fast = wire.delay_max < Duration::from_millis(1);
     match random.below(6) {
-        0 if is_fast => 100,
+        0 if is_fast => 500,
         0 | 1 => 5_000,
         _ => 0,
     }

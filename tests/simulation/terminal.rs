@@ -42,6 +42,9 @@ pub(crate) struct Terminal {
 /// How long a child lives that does not end by itself.
 const LIFETIME_MAX: Duration = Duration::from_millis(100);
 
+/// How long a child does nothing, at most: longer than some graces.
+const NAP_MAX: Duration = Duration::from_millis(1_500);
+
 /// Output by offset.
 #[derive(Default)]
 pub(crate) struct Printed(pub(crate) Vec<u8>);
@@ -59,6 +62,8 @@ struct Child {
     flood_left: usize,
     unprinted: ByteQueue,
     dies_at: Option<Instant>,
+    naps_left: u64,
+    naps_until: Option<Instant>,
 }
 
 /// How a child ended, in truth.
@@ -111,6 +116,8 @@ impl Terminal {
             flood_left: self.plan.flood,
             unprinted: ByteQueue::default(),
             dies_at: dies.then(|| moment.now + lifetime),
+            naps_left: self.plan.naps,
+            naps_until: None,
         });
         self.epoch = epoch;
     }
@@ -167,6 +174,9 @@ impl Terminal {
         if child.dies_at.is_some_and(|at| at <= moment.now) {
             return true;
         }
+        if let Some(until) = child.naps_until {
+            return until <= moment.now;
+        }
         if !child.unprinted.is_empty() {
             return may_print;
         }
@@ -179,8 +189,10 @@ impl Terminal {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Instant> {
-        let death = self.child.as_ref().and_then(|child| child.dies_at);
-        death.into_iter().chain(self.exit_notice.map(|(at, _)| at)).min()
+        let child = self.child.as_ref();
+        let times =
+            child.into_iter().flat_map(|child| child.dies_at.into_iter().chain(child.naps_until));
+        times.chain(self.exit_notice.map(|(at, _)| at)).min()
     }
 
     /// The child does something, if it can.
@@ -191,6 +203,12 @@ impl Terminal {
         if child.dies_at.is_some_and(|at| moment.now >= at) {
             self.end(&child, moment);
             return true;
+        }
+        if self.naps(&mut child, moment) {
+            let is_awake = child.naps_until.is_none_or(|until| until <= moment.now);
+            child.naps_until.take_if(|_| is_awake);
+            self.child = Some(child);
+            return is_awake;
         }
         if moment.may_idle(self.plan.laziness) {
             self.child = Some(child);
@@ -203,6 +221,16 @@ impl Terminal {
         }
         self.end(&child, moment);
         true
+    }
+
+    /// Whether the child does nothing, for now or from now on.
+    fn naps(&self, child: &mut Child, moment: &mut Moment) -> bool {
+        let may_nap = child.naps_until.is_none() && child.naps_left > 0 && !self.input.is_empty();
+        if may_nap && moment.random.chance(10) {
+            child.naps_left -= 1;
+            child.naps_until = Some(moment.now + moment.random.delay(NAP_MAX));
+        }
+        child.naps_until.is_some()
     }
 
     fn step_child(&mut self, child: &mut Child, moment: &mut Moment) -> bool {

@@ -36,6 +36,8 @@ pub(crate) struct Seat {
     exits_told: Vec<u64>,
     has_seen_last_exit: bool,
     is_returning: bool,
+    /// The session does not know it any more, and may be another.
+    is_expired: bool,
     size: WindowSize,
     may_skip_ends: bool,
     pub(super) reception: Reception,
@@ -74,6 +76,7 @@ impl Seat {
             exits_told: Vec::new(),
             has_seen_last_exit: false,
             is_returning: false,
+            is_expired: false,
             size: WindowSize::default(),
             may_skip_ends,
             reception: Reception::default(),
@@ -154,6 +157,7 @@ impl Seat {
             Phase::Attached | Phase::Leaving | Phase::Away | Phase::AskedAgain => {
                 self.phase = Phase::Away;
                 self.reception.handle_lost();
+                self.is_expired = false;
                 self.output.handle_lost(was_attached, now);
                 self.typing.sender.handle_lost();
             }
@@ -198,6 +202,7 @@ impl Seat {
     /// The engine did not attach it again. Tells whether it is lost for good.
     pub(crate) fn hear_not_attached(&mut self, code: ErrorCode, moment: &mut Moment) -> bool {
         self.output.handle_expired();
+        self.is_expired |= code == ErrorCode::ResumeExpired;
         match self.reception.handle_refused(code) {
             ResumeStep::AskAgain { is_new_child } => {
                 let end = if is_new_child { SenderEnd::ChildEnded } else { SenderEnd::Lost };
@@ -228,11 +233,17 @@ impl Seat {
             output_offset: attached.output_offset.to_native(),
             is_resumed: attached.flags.to_native() & AttachFlags::RESUMED != 0,
         };
-        let Some(resumed) = self.reception.handle_attached(&attachable) else { return false };
+        let Some(resumed) = self.reception.handle_attached(&attachable) else {
+            let is_other = engine::place(attachable.epoch) != self.place;
+            let is_lost = is_other || self.is_expired || !attachable.is_resumed;
+            assert!(is_lost, "client {}: its session is there, and given up", self.client);
+            return false;
+        };
         assert_eq!(self.epoch(), attachable.epoch, "client {}: its epoch", self.client);
         let place = engine::place(attachable.epoch);
         assert!(is_first || place == self.place, "client {}: another session", self.client);
         self.place = place;
+        self.is_expired = false;
         if resumed.is_new_child {
             // The end of the child it knew will not be told.
             self.has_seen_last_exit = false;

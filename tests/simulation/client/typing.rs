@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, ops::Range};
 
 use tautline::{
-    protocol::{ControlMessage, Input, InputFlags},
+    protocol::{ControlMessage, Input, InputFlags, limits::INPUT_MAX},
     state::{CallId, CallOutcome, InputSender, Leftover, SenderEnd, SenderMarks},
 };
 
@@ -19,6 +19,9 @@ use crate::{
 /// Calls that one user has under way, at most.
 const CALLS_MAX: usize = 3;
 
+/// Bytes that the engine has and is sent once more, at most: all of a frame, or how it begins.
+const REPEATED_MAX: u64 = 20;
+
 /// The real sender, and where on the tape is what it keeps.
 #[derive(Debug)]
 pub(super) struct Typing {
@@ -31,6 +34,8 @@ pub(super) struct Typing {
     /// How many of the bytes it keeps were ever sent.
     flying: u64,
     window: u64,
+    /// How many bytes that the engine has are sent once more.
+    repeats: u64,
     calls: Vec<Call>,
     /// For which child so much was typed.
     epoch: u64,
@@ -61,6 +66,7 @@ impl Typing {
             base: 0,
             flying: 0,
             window: 0,
+            repeats: 0,
             calls: Vec::new(),
             epoch: 0,
             typed: 0,
@@ -153,28 +159,29 @@ impl Typing {
         let mut is_moved = false;
         while let Some(frame) = self.sender.next_frame() {
             let way = Way { wire, stream, turn: frame.turn };
-            let skip = frame.offset - self.base;
-            self.flying = self.flying.max(skip + frame.len as u64);
-            let bytes = self.sender.bytes(&frame);
+            let room = (INPUT_MAX - frame.len) as u64;
+            let repeats = std::mem::take(&mut self.repeats).min(frame.offset - self.base).min(room);
+            let offset = frame.offset - repeats;
+            let skip = offset - self.base;
+            let len = repeats + frame.len as u64;
+            self.flying = self.flying.max(skip + len);
             let page = moment.book.page(plan.session, self.typist);
-            let mut done = 0;
-            for places in part(&self.kept, skip, frame.len as u64) {
-                let len = (places.end - places.start) as usize;
-                assert!(
-                    tape(self.typist, places.start, len) == &bytes[done..done + len],
-                    "client {}: what is sent is what was typed, {places:?}",
-                    self.typist
-                );
-                page.send(way, frame.offset + done as u64, places);
-                done += len;
+            let (mut said, mut bytes) = (0, Vec::with_capacity(len as usize));
+            for places in part(&self.kept, skip, len) {
+                let count = places.end - places.start;
+                bytes.extend_from_slice(tape(self.typist, places.start, count as usize));
+                page.send(way, offset + said, places);
+                said += count;
             }
+            let is_typed = self.sender.bytes(&frame) == &bytes[repeats as usize..];
+            assert!(is_typed, "client {}: what is sent is what was typed", self.typist);
             let is_ack_wanted = frame.is_ack_wanted || moment.random.chance(5);
             let input = Input {
                 attachment: number,
                 flags: if is_ack_wanted { InputFlags::ACK_NOW as u16 } else { 0 },
                 turn: frame.turn,
-                offset: frame.offset,
-                bytes: bytes.into(),
+                offset,
+                bytes: bytes.as_slice().into(),
             };
             out.push_frame(0, ControlMessage::Input(input));
             is_moved = true;
@@ -202,6 +209,8 @@ impl Typing {
             moment.count(Event::Replay);
         }
         self.settle(leftover, plan, moment);
+        let is_repeated = moment.random.chance(30);
+        self.repeats = if is_repeated { moment.random.between(1, REPEATED_MAX) } else { 0 };
     }
 
     pub(super) fn hear_applied(&mut self, plan: &SeatPlan, applied: u64, moment: &mut Moment) {

@@ -37,6 +37,7 @@ pub(super) fn handle_attach(
     let hosted = &mut hosted[session];
     hosted.check_known(peer.client, moment.now);
     let is_known = hosted.session.marks(peer.client).is_some();
+    let is_kept = epoch == 0 || hosted.is_kept(peer.client, number);
     let is_ours = epoch != 0 && place(epoch) == hosted.index;
     let is_awaited = is_ours && hosted.is_awaited(peer.client, number, moment.now);
     let made = hosted.session.attach(peer.client, id, &terms, epoch, peer.wire);
@@ -50,6 +51,7 @@ pub(super) fn handle_attach(
         };
         Refused::Answer(Failure { value, ..Failure::new(code, number) })
     })?;
+    assert!(is_kept, "whoever comes back too late, or was never there, is not known");
     hosted.changes += 1;
     let live_from = hosted.keep(attachment, (peer.client, number), epoch != 0);
     let size = WindowSize::from(&attach.size);

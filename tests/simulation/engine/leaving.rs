@@ -182,6 +182,12 @@ impl Hosted {
         }
     }
 
+    /// Whether anything is kept of that attachment, or was until now.
+    pub(super) fn is_kept(&self, client: ClientId, number: u32) -> bool {
+        let is_it = |kept: &Kept| kept.client == client && kept.number == number;
+        self.kept.iter().any(is_it)
+    }
+
     /// Whether that attachment may be come back to.
     pub(super) fn is_awaited(&self, client: ClientId, number: u32, now: Instant) -> bool {
         let is_it = |kept: &Kept| {

@@ -259,7 +259,10 @@ impl Engine {
                 self.connections[at].peer.say_ping();
             }
             Some(Expiry::Refuse(refusal)) => self.refuse(at, refusal, moment),
-            Some(Expiry::Close(reason)) => self.close(at, reason, moment),
+            Some(Expiry::Close(reason)) => {
+                self.connections[at].line.check_expiry(reason, moment.now);
+                self.close(at, reason, moment);
+            }
             Some(Expiry::Drop) => self.drop_connection(at, wires, moment),
         }
     }
@@ -278,6 +281,11 @@ impl Engine {
             Ok(None) => {}
             Err(refusal) => return self.refuse(at, refusal, moment),
         }
+        let is_live = |other: &EngineConnection| {
+            other.line.protocol.is_ready() && other.peer.client == hello.client_id
+        };
+        let is_alone = !self.connections.iter().any(is_live);
+        assert!(is_alone, "an older connection ends before a newer is welcomed");
         let EngineConnection { line, peer } = &mut self.connections[at];
         let (client, wire) = (hello.client_id, peer.wire);
         moment.note("welcome", [wire as u64, u64::from(client[0]), 0]);
@@ -296,6 +304,7 @@ impl Engine {
         line.protocol.handle_welcome(Features::default());
         if let Some(interval) = heartbeat {
             line.protocol.handle_heartbeat(interval, moment.now);
+            line.heartbeat = interval;
         }
     }
 

@@ -1,10 +1,13 @@
 //! Receiving: bytes to frames to requests, in order, while there is room for an answer.
 
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use tautline::{
     protocol::{ClientHello, CloseReason, ReceiveBuffer, Refusal},
-    state::{Connection, Fault, Step},
+    state::{Connection, Fault, INTERVALS_SILENT, Step},
 };
 
 use super::{
@@ -25,6 +28,8 @@ pub(super) struct Line {
     receive: ReceiveBuffer,
     /// Since when there is no room for an answer, so that nothing is read.
     paused_since: Option<Instant>,
+    heard_at: Option<Instant>,
+    pub(super) heartbeat: Duration,
 }
 
 /// What came of reading.
@@ -55,7 +60,13 @@ impl fmt::Debug for Line {
 
 impl Line {
     pub(super) fn new(protocol: Connection) -> Self {
-        Self { protocol, receive: ReceiveBuffer::new(), paused_since: None }
+        Self {
+            protocol,
+            receive: ReceiveBuffer::new(),
+            paused_since: None,
+            heard_at: None,
+            heartbeat: Duration::ZERO,
+        }
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -93,11 +104,19 @@ impl Line {
             Flow::Moved(count) => {
                 self.receive.advance(count);
                 self.protocol.handle_heard(moment.now);
+                self.heard_at = Some(moment.now);
             }
             Flow::Blocked => return Passed::Nothing,
             Flow::Ended => return Passed::Lost,
         }
         self.handle_frames(peer, hosted, moment)
+    }
+
+    /// Nobody is taken for dead who said something.
+    pub(super) fn check_expiry(&self, reason: CloseReason, now: Instant) {
+        let silence = self.heard_at.map_or(Duration::MAX, |at| now - at);
+        let is_silent = silence >= self.heartbeat * INTERVALS_SILENT;
+        assert!(reason != CloseReason::HeartbeatLost || is_silent, "it was heard {silence:?} ago");
     }
 
     /// Takes in every frame that is complete.

@@ -253,15 +253,23 @@ impl Hostile {
         let page = moment.book.page(0, TYPISTS - 1);
         page.type_on(len.into(), self.epoch);
         page.send(way, 0, 0..len.into());
-        self.say_input(0, 0, len as usize);
-        if self.crime == Crime::ReusedOffset {
-            self.say_input(0, 10_000, len as usize);
+        if self.crime == Crime::Hoarding {
+            return self.say_input(0, 0, len as usize);
         }
+        // Other bytes where it typed before, and behind them what is right.
+        let before = len as usize / 2;
+        let mut bytes = tape(TYPISTS - 1, 10_000, before).to_vec();
+        bytes.extend_from_slice(tape(TYPISTS - 1, before as u64, len as usize - before));
+        self.say_input(0, 0, before.max(1));
+        self.say_bytes(0, &bytes);
     }
 
     /// Says a piece of its tape, whatever offset it says that for.
     fn say_input(&mut self, offset: u64, from: u64, len: usize) {
-        let bytes = tape(TYPISTS - 1, from, len);
+        self.say_bytes(offset, tape(TYPISTS - 1, from, len));
+    }
+
+    fn say_bytes(&mut self, offset: u64, bytes: &[u8]) {
         let bytes = bytes.into();
         let input = Input { attachment: 1, flags: 0, turn: 0, offset, bytes };
         self.say(0, ControlMessage::Input(input));

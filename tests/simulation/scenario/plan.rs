@@ -53,6 +53,8 @@ pub(crate) struct SessionPlan {
     pub(crate) laziness: u64,
     /// What each client types in each of the first two generations.
     pub(crate) quotas: [u64; TYPISTS],
+    /// How often a child does nothing for a while, whatever there is to read.
+    pub(crate) naps: u64,
     /// How often a line is said to be too long, in percent of frames.
     pub(crate) pickiness: u64,
 }
