@@ -89,7 +89,8 @@ impl Client {
             self.id = crate::sys::random_bytes();
             return Ok(crate::sys::random_bytes());
         }
-        let Proven { secret, older } = self.engine.identities.prove(hello, self.uid)?;
+        let Proven { secret, older } =
+            self.engine.identities.prove(hello, self.uid, self.handle.number)?;
         match older.filter(|older| !older.is_fenced()) {
             // One client, one slot: the newer connection takes it over.
             Some(older) if purpose == Purpose::Client => {

@@ -40,8 +40,16 @@ pub(super) struct Proven {
 }
 
 impl Identities {
-    /// Judges who says hello, and nothing else.
-    pub(super) fn prove(&self, hello: &ClientHello, uid: u32) -> Result<Proven, Refusal> {
+    /// Judges who says hello on the connection of that number, and nothing else.
+    ///
+    /// A hello may be read after that of a connection which was accepted later: its client went on
+    /// without waiting. It takes the place of nobody then.
+    pub(super) fn prove(
+        &self,
+        hello: &ClientHello,
+        uid: u32,
+        number: u64,
+    ) -> Result<Proven, Refusal> {
         let identities = self.0.lock();
         let now = Instant::now();
         let known = identities.get(&hello.client_id).filter(|known| known.is_kept(now));
@@ -54,8 +62,12 @@ impl Identities {
         if known.uid != uid || !is_equal(&known.secret, &hello.resume_secret) {
             return Err(Refusal::ResumeSecret);
         }
-        let older = known.connections.iter().find(|(purpose, _)| *purpose == hello.purpose);
-        Ok(Proven { secret: known.secret, older: older.map(|(_, handle)| Arc::clone(handle)) })
+        let other = known.connections.iter().find(|(purpose, _)| *purpose == hello.purpose);
+        let other = other.map(|(_, handle)| Arc::clone(handle));
+        if other.as_ref().is_some_and(|other| other.number > number) {
+            return Err(Refusal::Timeout);
+        }
+        Ok(Proven { secret: known.secret, older: other })
     }
 
     /// A client that was proven is welcomed: it has this connection for that purpose from now on.
@@ -134,13 +146,16 @@ mod tests {
 
     const GRACE: Duration = Duration::from_secs(60);
 
+    /// The number of a connection that is newer than any other.
+    const NEXT: u64 = 1_000;
+
     fn hello(id: u8, secret: [u8; 16]) -> ClientHello {
         ClientHello { client_id: [id; 16], resume_secret: secret, ..ClientHello::default() }
     }
 
     fn joined(identities: &Identities, id: u8) -> ([u8; 16], Arc<ClientHandle>) {
         let hello = hello(id, [0; 16]);
-        let proven = identities.prove(&hello, 0).unwrap();
+        let proven = identities.prove(&hello, 0, NEXT).unwrap();
         let handle = Arc::new(ClientHandle::new(id.into()));
         identities.join(&hello, 0, proven.secret, &handle);
         (proven.secret, handle)
@@ -150,15 +165,24 @@ mod tests {
     fn who_is_back_shows_the_secret_and_takes_the_place_of_the_connection_it_had() {
         let identities = Identities::default();
         let (secret, older) = joined(&identities, 1);
-        let proven = identities.prove(&hello(1, secret), 0).unwrap();
+        let proven = identities.prove(&hello(1, secret), 0, NEXT).unwrap();
         assert_eq!(proven.secret, secret, "it stays the same: an answer may have been lost");
         assert!(Arc::ptr_eq(&proven.older.unwrap(), &older));
     }
 
     #[test]
+    fn a_hello_that_is_read_late_takes_the_place_of_nobody() {
+        let identities = Identities::default();
+        let (secret, _) = joined(&identities, 5);
+        let late = identities.prove(&hello(5, secret), 0, 4);
+        assert_eq!(late.map(|_| ()), Err(Refusal::Timeout));
+        assert!(identities.prove(&hello(5, secret), 0, 6).unwrap().older.is_some());
+    }
+
+    #[test]
     fn a_client_may_choose_its_secret_itself() {
         let identities = Identities::default();
-        let proven = identities.prove(&hello(1, [5; 16]), 0).unwrap();
+        let proven = identities.prove(&hello(1, [5; 16]), 0, NEXT).unwrap();
         assert_eq!(proven.secret, [5; 16]);
     }
 
@@ -169,7 +193,7 @@ mod tests {
         let mut wrong = secret;
         wrong[15] ^= 1;
         for (secret, uid) in [(wrong, 0), ([0; 16], 0), (secret, 1)] {
-            let refused = identities.prove(&hello(1, secret), uid);
+            let refused = identities.prove(&hello(1, secret), uid, NEXT);
             assert_eq!(refused.map(|_| ()), Err(Refusal::ResumeSecret));
         }
     }
@@ -179,7 +203,7 @@ mod tests {
         let identities = Identities::default();
         let (secret, _) = joined(&identities, 1);
         let admin = ClientHello { purpose: 1, ..hello(1, secret) };
-        assert!(identities.prove(&admin, 0).unwrap().older.is_none());
+        assert!(identities.prove(&admin, 0, NEXT).unwrap().older.is_none());
     }
 
     #[test]
@@ -187,13 +211,13 @@ mod tests {
         let identities = Identities::default();
         let (secret, handle) = joined(&identities, 1);
         identities.leave([1; 16], &handle, GRACE);
-        let refused = identities.prove(&hello(1, [9; 16]), 0);
+        let refused = identities.prove(&hello(1, [9; 16]), 0, NEXT);
         assert_eq!(refused.map(|_| ()), Err(Refusal::ResumeSecret));
-        assert_eq!(identities.prove(&hello(1, secret), 0).unwrap().secret, secret);
+        assert_eq!(identities.prove(&hello(1, secret), 0, NEXT).unwrap().secret, secret);
         let (_, other) = joined(&identities, 2);
         identities.leave([2; 16], &other, Duration::ZERO);
         assert_eq!(identities.0.lock().len(), 1);
-        assert!(identities.prove(&hello(2, [9; 16]), 0).is_ok(), "it is a new client");
+        assert!(identities.prove(&hello(2, [9; 16]), 0, NEXT).is_ok(), "it is a new client");
     }
 
     #[test]
@@ -204,9 +228,9 @@ mod tests {
         let second = Arc::new(ClientHandle::new(78));
         identities.join(&hello(1, secret), 0, secret, &second);
         identities.leave([1; 16], &second, Duration::ZERO);
-        let refused = identities.prove(&hello(1, [9; 16]), 0);
+        let refused = identities.prove(&hello(1, [9; 16]), 0, NEXT);
         assert_eq!(refused.map(|_| ()), Err(Refusal::ResumeSecret));
-        assert_eq!(identities.prove(&hello(1, secret), 0).unwrap().secret, secret);
+        assert_eq!(identities.prove(&hello(1, secret), 0, NEXT).unwrap().secret, secret);
     }
 
     #[test]
@@ -216,7 +240,7 @@ mod tests {
         let newer = Arc::new(ClientHandle::new(77));
         identities.join(&hello(1, secret), 0, secret, &newer);
         identities.leave([1; 16], &older, Duration::ZERO);
-        let proven = identities.prove(&hello(1, secret), 0).unwrap();
+        let proven = identities.prove(&hello(1, secret), 0, NEXT).unwrap();
         assert!(Arc::ptr_eq(&proven.older.unwrap(), &newer));
     }
 
@@ -233,6 +257,6 @@ mod tests {
             identities.leave(id, &handle, GRACE);
         }
         assert!(identities.0.lock().len() <= IDENTITIES_MAX);
-        assert!(identities.prove(&hello(1, secret), 0).unwrap().older.is_some());
+        assert!(identities.prove(&hello(1, secret), 0, NEXT).unwrap().older.is_some());
     }
 }

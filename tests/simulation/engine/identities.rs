@@ -21,14 +21,19 @@ struct Identity {
 }
 
 impl Identities {
-    /// The wire of the older connection of who says hello, if it proves to be who it says.
+    /// The wire of the older connection of who says hello over a wire, if it proves to be who it
+    /// says. One that is read after a newer one comes too late.
     pub(super) fn prove(
         &self,
         hello: &ClientHello,
+        wire: usize,
         now: Instant,
     ) -> Result<Option<usize>, Refusal> {
         match self.0.iter().find(|known| known.client == hello.client_id && known.is_kept(now)) {
             Some(known) if known.secret != hello.resume_secret => Err(Refusal::ResumeSecret),
+            Some(known) if known.connection.is_some_and(|other| other > wire) => {
+                Err(Refusal::Timeout)
+            }
             Some(known) => Ok(known.connection),
             None => Ok(None),
         }

@@ -276,7 +276,8 @@ impl Engine {
 
     /// An older connection of the client is fenced before the newer is welcomed.
     fn handle_hello(&mut self, at: usize, hello: &ClientHello, moment: &mut Moment) {
-        match self.identities.prove(hello, moment.now) {
+        let wire = self.connections[at].peer.wire;
+        match self.identities.prove(hello, wire, moment.now) {
             Ok(Some(older)) => self.fence(older, moment),
             Ok(None) => {}
             Err(refusal) => return self.refuse(at, refusal, moment),
