@@ -82,18 +82,18 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
     ),
     (
         "src/state/session/joining.rs",
-        "if epoch_known != 0 && epoch_known != self.epoch {",
-        "if epoch_known != 0 && epoch_known != self.epoch && !@7@ {",
+        "if epoch_known != 0 && epoch_known != self.epoch && past.is_none() {",
+        "if epoch_known != 0 && epoch_known != self.epoch && past.is_none() && !@7@ {",
     ),
     (
         "src/state/session/joining.rs",
-        "let is_back = self.is_away(client, terms.attachment)",
-        "let is_back = (@8@ && is_known || self.is_away(client, terms.attachment))",
+        "if epoch_known != 0 && !self.keeps(client, terms.attachment, epoch_known) {",
+        "if epoch_known != 0 && !(@8@ && is_known || self.keeps(client, terms.attachment, epoch_known)) {",
     ),
     (
-        "src/state/session/joining.rs",
-        "epoch == self.epoch || self.turns_dropped > 0",
-        "@9@ || epoch == self.epoch || self.turns_dropped > 0",
+        "src/state/session/away.rs",
+        "self.epoch == epoch\n            || self.turns_dropped > 0",
+        "@9@ || self.epoch == epoch\n            || self.turns_dropped > 0",
     ),
     (
         "src/state/session/joining.rs",
@@ -153,8 +153,8 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
     ),
     (
         "src/state/session/mod.rs",
-        "if offset > attachment.cursor.output {",
-        "if offset > attachment.cursor.output && !@21@ {",
+        "if offset > attachment.cursor.output.max(attachment.sent_before) {",
+        "if offset > attachment.cursor.output.max(attachment.sent_before) && !@21@ {",
     ),
     (
         "src/state/input_sender.rs",
