@@ -93,6 +93,7 @@ fn make_copy(copy: &Path) {
 
 fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     if from.is_dir() {
+        remove_stale(from, to)?;
         for entry in fs::read_dir(from)? {
             let name = entry?.file_name();
             copy_all(&from.join(&name), &to.join(name))?;
@@ -105,6 +106,21 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     }
     fs::create_dir_all(to.parent().unwrap())?;
     fs::write(to, wanted)
+}
+
+/// Forgets what a build before this one had and there is no more.
+fn remove_stale(from: &Path, to: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(to) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        match from.join(entry.file_name()).exists() {
+            true => {}
+            false if path.is_dir() => fs::remove_dir_all(path)?,
+            false => fs::remove_file(path)?,
+        }
+    }
+    Ok(())
 }
 
 /// A file with all its mutants in it.

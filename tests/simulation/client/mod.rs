@@ -31,6 +31,9 @@ use seat::Seat;
 /// How long it does not read, at most: longer than most pause limits.
 const DEAF_MAX: Duration = Duration::from_secs(3);
 
+/// How long its users do not read, at most.
+const READ_PAUSE_MAX: Duration = Duration::from_millis(500);
+
 /// When a client comes that has another's id, at most.
 const TWIN_DELAY_MAX: Duration = Duration::from_millis(20);
 
@@ -114,6 +117,8 @@ pub(crate) struct Library {
     last_id: u64,
     /// When it types on.
     types_at: Option<Instant>,
+    /// When its users read on.
+    reads_at: Option<Instant>,
     /// It says something that nobody waits for.
     is_whimsical: bool,
     has_asked_to_leave: bool,
@@ -206,6 +211,7 @@ impl Client {
                 requests: Requests::default(),
                 last_id: 0,
                 types_at: None,
+                reads_at: None,
                 is_whimsical: false,
                 has_asked_to_leave: false,
                 has_heard_goodbye: false,
@@ -270,14 +276,13 @@ impl Client {
             true => self.link.is_ready() && self.library.may_say(truth),
             false => wires.look(wire).up.room() > 0,
         };
-        let mut seats = self.library.seats.iter();
         let is_beating = self.beat_at().is_some_and(|at| at <= now);
         let may_type = self.link.is_ready() && self.library.may_type(truth, now);
         may_write
             || may_type
             || is_beating
             || self.may_read(wires, now)
-            || seats.any(|seat| seat.output.unconsumed() > 0)
+            || self.library.may_consume(now)
     }
 
     fn may_read(&self, wires: &Wires, now: Instant) -> bool {
@@ -328,7 +333,7 @@ impl Client {
             LinkAction::Connect => self.out_until,
             LinkAction::Talk => self.beat_at(),
         };
-        let times = [waits, self.deaf_until, self.library.types_at];
+        let times = [waits, self.deaf_until, self.library.types_at, self.library.reads_at];
         times.into_iter().flatten().filter(|at| *at > now).min()
     }
 
@@ -381,14 +386,24 @@ impl Library {
         }
     }
 
-    /// The program behind it takes some of what arrived.
+    /// The program behind it takes some of what arrived, and sometimes pauses then.
     fn consume(&mut self, moment: &mut Moment) -> bool {
+        if !self.may_consume(moment.now) {
+            return false;
+        }
         let mut is_moved = false;
         for seat in &mut self.seats {
             if seat.output.unconsumed() > 0 && !moment.may_idle(60) {
                 is_moved |= seat.output.consume(moment);
             }
         }
+        let pauses = is_moved && moment.random.chance(5);
+        self.reads_at = pauses.then(|| moment.now + moment.random.delay(READ_PAUSE_MAX));
         is_moved
+    }
+
+    fn may_consume(&self, now: Instant) -> bool {
+        self.reads_at.is_none_or(|at| at <= now)
+            && self.seats.iter().any(|seat| seat.output.unconsumed() > 0)
     }
 }

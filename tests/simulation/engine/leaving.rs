@@ -208,7 +208,8 @@ impl Hosted {
             "session {}: input marks are kept for as long as a client may come back",
             self.index
         );
-        let is_excused = kept.next().is_some() || marks.is_some_and(|marks| marks.queued() > 0);
+        let is_queued = marks.is_some_and(|marks| marks.queued() > 0);
+        let is_excused = kept.next().is_some() || (is_queued && self.session.is_live());
         assert!(
             marks.is_none() || is_excused,
             "session {}: an attachment that ended leaves nothing behind after the grace",
