@@ -10,10 +10,13 @@
 mod places;
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use places::{MUTANTS, PLACES};
@@ -180,7 +183,6 @@ fn build(copy: &Path) -> PathBuf {
 }
 
 fn run(binary: &Path, mutant: u32) -> Fate {
-    let told = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutant-says");
     let mut child = Command::new(binary)
         .args(["every_history", "--nocapture"])
         .env("TAUT_MUTANT", mutant.to_string())
@@ -189,28 +191,26 @@ fn run(binary: &Path, mutant: u32) -> Fate {
         .env_remove("TAUT_SIM_TRACE")
         .env("RUST_BACKTRACE", "0")
         .stdout(Stdio::null())
-        .stderr(fs::File::create(&told).unwrap())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if begun.elapsed() > TIME_MAX {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            return Fate::Circles;
-        }
-        std::thread::sleep(Duration::from_millis(5));
+    let mut stderr = child.stderr.take().unwrap();
+    let (told, hear) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        stderr.read_to_end(&mut text).unwrap();
+        // Nobody waits any more for somebody who went round in circles.
+        told.send(String::from_utf8_lossy(&text).into_owned()).ok();
+    });
+    let Ok(text) = hear.recv_timeout(TIME_MAX) else {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return Fate::Circles;
     };
-    if status.success() {
+    if child.wait().unwrap().success() {
         return Fate::Survived;
     }
-    let told = String::from_utf8_lossy(&fs::read(&told).unwrap()).into_owned();
-    let seeds = told.lines().filter_map(|line| line.strip_prefix("TAUT_SIM_SEED="));
+    let seeds = text.lines().filter_map(|line| line.strip_prefix("TAUT_SIM_SEED="));
     let seeds = seeds.filter_map(|rest| rest.split(' ').next()?.parse().ok());
-    Fate::Killed {
-        seed: seeds.min().unwrap_or_else(|| panic!("it died of something else: {told}")),
-    }
+    Fate::Killed { seed: seeds.min().unwrap_or_else(|| panic!("it died of something: {text}")) }
 }

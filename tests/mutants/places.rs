@@ -60,11 +60,7 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
         "let skip = (self.accepted - offset) as usize;",
         "let skip = if @2@ || @23@ { 0 } else { (self.accepted - offset) as usize };",
     ),
-    (
-        "src/state/input_marks.rs",
-        "self.accepted = end;",
-        "if !@3@ { self.accepted = end; }",
-    ),
+    ("src/state/input_marks.rs", "self.accepted = end;", "if !@3@ { self.accepted = end; }"),
     (
         "src/state/input_marks.rs",
         "if offset > self.accepted {",
@@ -86,9 +82,10 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
         "if epoch_known != 0 && epoch_known != self.epoch && past.is_none() && !@7@ {",
     ),
     (
-        "src/state/session/joining.rs",
-        "if epoch_known != 0 && !self.keeps(client, terms.attachment, epoch_known) {",
-        "if epoch_known != 0 && !(@8@ && is_known || self.keeps(client, terms.attachment, epoch_known)) {",
+        "src/state/session/away.rs",
+        "is_ours && self.away.iter().any(|away| away.is_of(client, number))",
+        "let is_any = @8@ && self.marks(client).is_some();
+        is_ours && (is_any || self.away.iter().any(|away| away.is_of(client, number)))",
     ),
     (
         "src/state/session/away.rs",
@@ -135,11 +132,7 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
         "attachment.live_from = kept.live_from.min(end);",
         "if !@17@ { attachment.live_from = kept.live_from.min(end); }",
     ),
-    (
-        "src/state/session/cursor.rs",
-        "cursor.is_exit_told = true;",
-        "cursor.is_exit_told = !@18@;",
-    ),
+    ("src/state/session/cursor.rs", "cursor.is_exit_told = true;", "cursor.is_exit_told = !@18@;"),
     (
         "src/state/session/cursor.rs",
         "let from = cursor.output;",
@@ -159,7 +152,8 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
     (
         "src/state/input_sender.rs",
         "self.sent = marks.accepted.clamp(self.base, self.sent_ever);",
-        "let from = if @22@ { self.sent_ever } else if @23@ { marks.applied } else { marks.accepted };
+        "let from = if @23@ { marks.applied } else { marks.accepted };
+        let from = if @22@ { self.sent_ever } else { from };
         self.sent = from.clamp(self.base, self.sent_ever);",
     ),
     (
@@ -228,11 +222,7 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
         "let is_wanted = (cursor.applied_told + 1..=applied)",
         "let is_wanted = !@35@ && (cursor.applied_told + 1..=applied)",
     ),
-    (
-        "src/state/session/attachment.rs",
-        "self.is_ack_due = true;",
-        "self.is_ack_due = !@36@;",
-    ),
+    ("src/state/session/attachment.rs", "self.is_ack_due = true;", "self.is_ack_due = !@36@;"),
     (
         "src/state/session/input.rs",
         "attachment.is_refusing = true;",

@@ -2,10 +2,11 @@
 //!
 //! One thread, no clock, no sockets: a seed decides how many clients and sessions there are, how
 //! narrow the pipes, windows and terminals, who types how much, who stops reading, who loses its
-//! connection, and which child dies when. Every byte either way is compared with what was really
-//! typed and printed, at every step.
+//! connection at which byte and for how long, which child dies when, and whether the engine does.
+//! Each byte that is typed is followed from its typist to the terminal and to what the typist is
+//! told of it; all that is printed is compared with what its readers are handed, at every step.
 //!
-//! `TAUT_SIM_SEEDS=N` runs N seeds instead of 1,000, `TAUT_SIM_SEED=n` exactly one, and
+//! `TAUT_SIM_SEEDS=N` runs N seeds instead of 4,000, `TAUT_SIM_SEED=n` exactly one, and
 //! `TAUT_SIM_TRACE=1` prints its history. `TAUT_SIM_CENSUS=1` tells what happened how often.
 
 mod book;
@@ -32,7 +33,7 @@ use std::{
 
 use census::Census;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 4_000;
 
 /// A history went wrong: no more are begun.
 static IS_BROKEN: AtomicBool = AtomicBool::new(false);
