@@ -189,8 +189,8 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
     ),
     (
         "src/state/input_sender.rs",
-        "SenderEnd::ChildEnded => Phase::ChildEnded,",
-        "SenderEnd::ChildEnded => if @29@ { Phase::Away } else { Phase::ChildEnded },",
+        "self.phase = Phase::ChildEnded;",
+        "self.phase = if @29@ { Phase::Open } else { Phase::ChildEnded };",
     ),
     (
         "src/state/reception.rs",
