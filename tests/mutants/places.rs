@@ -45,6 +45,7 @@ pub(crate) const MUTANTS: &[(u32, &str)] = &[
     (38, "what was refused is kept as well"),
     (39, "nothing is a sign of life"),
     (40, "the end of a child comes before its last output"),
+    (41, "who was kicked while it was away is back as if nothing was"),
 ];
 
 /// File, text to find, and what stands there instead.
@@ -243,5 +244,10 @@ pub(crate) const PLACES: &[(&str, &str, &str)] = &[
         "src/state/session/cursor.rs",
         "if cursor.output < turn.offset {",
         "if cursor.output < turn.offset && !@40@ {",
+    ),
+    (
+        "src/state/session/joining.rs",
+        "attachment.ended = kept.ended;",
+        "if !@41@ { attachment.ended = kept.ended; }",
     ),
 ];

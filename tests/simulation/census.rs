@@ -36,6 +36,10 @@ pub(crate) enum Event {
     Replay,
     /// The end of a child was told again.
     ExitAgain,
+    /// Detached because somebody wanted the session alone.
+    Kicked,
+    /// The same, while it was away.
+    KickedAway,
     Detach,
     /// Attached again after a detach.
     Return,
@@ -105,7 +109,7 @@ impl Census {
     }
 }
 
-const EVENTS: [Event; 34] = [
+const EVENTS: [Event; 36] = [
     Event::Cut,
     Event::SilentCut,
     Event::Resume,
@@ -123,6 +127,8 @@ const EVENTS: [Event; 34] = [
     Event::Undelivered,
     Event::Replay,
     Event::ExitAgain,
+    Event::Kicked,
+    Event::KickedAway,
     Event::Detach,
     Event::Return,
     Event::Gap,

@@ -104,7 +104,9 @@ impl Scenario {
         let crime = (death.is_none() && random.chance(40)).then(|| Crime::any(random));
         let crime = crime.filter(|crime| crime.is_possible(&sessions[0]));
         if crime.is_some() {
+            // Nothing keeps it from its crime.
             sessions[0].pickiness = 0;
+            clients.iter_mut().for_each(|client| client.kicks = 0);
         }
         Self { sessions, clients, crime, wire, grace: grace(random), death }
     }
@@ -205,6 +207,7 @@ fn client(sessions: &[SessionPlan], wire: WirePlan, random: &mut Random) -> Clie
         attempts_limit: random.pick(&[10, 10, 10, 2]),
         twin_of: None,
         is_shared: false,
+        kicks: random.pick(&[0, 0, 5]),
         rejoins: random.below(2),
         deaf: random.pick(&[0, 1, 3]),
         // Hearts that beat until every grace is over take long.

@@ -46,6 +46,11 @@ impl Pipe {
         if self.is_ended || self.is_hole { 0 } else { self.plan.capacity - self.bytes.len() }
     }
 
+    /// Whether a write would fail.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_ended
+    }
+
     /// Whether a read would bring anything, or the end.
     pub(crate) fn is_readable(&self, now: Instant) -> bool {
         match self.arrivals.front() {

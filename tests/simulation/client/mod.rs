@@ -247,7 +247,8 @@ impl Client {
         match self.link.action() {
             LinkAction::Connect => self.tries > 0 || is_in,
             LinkAction::WaitUntil(until) => {
-                until <= moment.now || self.library.may_type(truth, moment.now)
+                let may_act = self.library.may_type(truth, moment.now);
+                until <= moment.now || may_act || self.library.may_consume(moment.now)
             }
             LinkAction::Talk => {
                 self.have_whims(moment);
@@ -306,7 +307,8 @@ impl Client {
             LinkAction::WaitUntil(until) => {
                 self.link.handle_timeout(moment.now);
                 let is_typed = self.library.type_on(&mut self.outgoing, None, truth, moment);
-                until <= moment.now || is_typed
+                let is_consumed = self.library.consume(moment);
+                until <= moment.now || is_typed || is_consumed
             }
             LinkAction::Talk => self.talk(wires, truth, moment),
             LinkAction::Stop(_) => false,

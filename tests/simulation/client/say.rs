@@ -66,9 +66,12 @@ impl Library {
         let index = self.index;
         let seat = &mut self.seats[at];
         let from = seat.output.ask();
+        let read_only = if seat.plan.is_read_only { AttachFlags::READ_ONLY } else { 0 };
+        // Who comes back does not do that again.
+        let kicks = seat.is_new() && moment.random.chance(self.plan.kicks);
         let terms = AttachTerms {
             attachment: seat.plan.number,
-            flags: if seat.plan.is_read_only { AttachFlags::READ_ONLY } else { 0 },
+            flags: read_only | if kicks { AttachFlags::DETACH_OTHERS } else { 0 },
             output_from: from.unwrap_or_default(),
             window: seat.plan.window,
             pause_limit_ms: seat.plan.pause_limit_ms,

@@ -112,6 +112,9 @@ impl Typing {
             let taken = self.sender.push(tape(self.typist, page.end, len));
             self.note_typed(taken as u64, page);
         }
+        if left > 0 && self.sender.room() == 0 {
+            moment.count(Event::FullWindow);
+        }
         if !self.calls.is_empty() && moment.random.chance(3) {
             let at = moment.random.below(self.calls.len() as u64) as usize;
             let call = self.calls.swap_remove(at);

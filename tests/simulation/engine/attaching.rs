@@ -53,7 +53,10 @@ pub(super) fn handle_attach(
     })?;
     assert!(is_kept, "whoever comes back too late, or was never there, is not known");
     hosted.changes += 1;
-    let live_from = hosted.keep(attachment, (peer.client, number), epoch != 0);
+    let live_from = hosted.keep(attachment, (peer.client, number), epoch != 0, moment);
+    if terms.flags & AttachFlags::DETACH_OTHERS != 0 {
+        hosted.kick_others(attachment);
+    }
     let size = WindowSize::from(&attach.size);
     if !size.is_unset()
         && let Some(size) = hosted.session.handle_resize(attachment, size)

@@ -23,6 +23,8 @@ pub(super) struct Kept {
     pub(super) pause_limit_ms: u32,
     /// Its end was told; whether that was heard is not known.
     pub(super) is_end_told: bool,
+    /// Somebody wanted the session alone.
+    pub(super) is_kicked: bool,
     /// Until when, if its connection was lost.
     pub(super) until: Option<Instant>,
 }
@@ -116,6 +118,7 @@ impl Hosted {
         id: AttachmentId,
         (client, number): (ClientId, u32),
         comes_back: bool,
+        moment: &mut Moment,
     ) -> u64 {
         let end = self.session.log().end();
         if !self.visitors.contains(&client) {
@@ -128,6 +131,11 @@ impl Hosted {
         // Who does not come back to it is somebody new where the end was told.
         let before = before.iter().filter(|kept| comes_back || !kept.is_end_told);
         let before = before.min_by_key(|kept| kept.is_end_told);
+        if before.is_some_and(|before| before.is_kicked) {
+            moment.count(Event::KickedAway);
+            let ended = self.session.attachment(id).and_then(Attachment::ended);
+            assert!(ended.is_some(), "who was kicked while it was away is told so");
+        }
         let live_from = before.map_or(end, |before| before.live_from.min(end));
         self.kept.push(Kept {
             id,
@@ -136,9 +144,18 @@ impl Hosted {
             live_from,
             pause_limit_ms: 0,
             is_end_told: false,
+            is_kicked: false,
             until: None,
         });
         live_from
+    }
+
+    /// Somebody wants the session alone.
+    pub(super) fn kick_others(&mut self, id: AttachmentId) {
+        self.session.handle_detach_others(id, DetachReason::Kicked);
+        for kept in self.kept.iter_mut().filter(|kept| kept.id != id) {
+            kept.is_kicked = true;
+        }
     }
 
     /// A client left, or the end of its attachment was told.

@@ -121,11 +121,17 @@ impl Engine {
     /// Whether writing to that connection would do anything.
     pub(crate) fn may_write(&self, at: usize, wires: &Wires) -> bool {
         let EngineConnection { line, peer } = &self.connections[at];
-        if peer.outbox.is_empty() && line.protocol.is_closing() {
+        if peer.outbox.is_empty() && line.protocol.is_closing() || self.is_unheard(at, wires) {
             return true;
         }
         let room = wires.look(peer.wire).down.room();
         writing::may_write(&line.protocol, peer, self.live(), room)
+    }
+
+    /// Whether nobody reads what it waits for to be taken, so that only a write finds out.
+    fn is_unheard(&self, at: usize, wires: &Wires) -> bool {
+        let EngineConnection { line, peer } = &self.connections[at];
+        line.is_paused() && !peer.outbox.is_empty() && wires.look(peer.wire).down.is_broken()
     }
 
     /// Whether that session's terminal has anything to do.
@@ -194,6 +200,10 @@ impl Engine {
         wires: &mut Wires,
         moment: &mut Moment,
     ) -> bool {
+        if at < self.connections.len() && self.is_unheard(at, wires) {
+            self.drop_connection(at, wires, moment);
+            return true;
+        }
         let Some(EngineConnection { line, peer }) = self.connections.get_mut(at) else {
             return false;
         };

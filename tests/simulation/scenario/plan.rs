@@ -78,6 +78,8 @@ pub(crate) struct ClientPlan {
     /// Another client has the same id: the one that it takes it from, or the one that does.
     pub(crate) twin_of: Option<usize>,
     pub(crate) is_shared: bool,
+    /// How often it wants a session for itself when it joins, in percent.
+    pub(crate) kicks: u64,
     /// How often it begins anew when its session is gone.
     pub(crate) rejoins: u64,
     /// How often it stops reading for a while.

@@ -93,6 +93,10 @@ impl Seat {
         }
     }
 
+    pub(crate) fn is_new(&self) -> bool {
+        self.phase == Phase::New
+    }
+
     pub(crate) fn is_attached(&self) -> bool {
         self.phase == Phase::Attached
     }

@@ -109,6 +109,10 @@ impl Seat {
                 assert!(is_ephemeral && self.has_seen_last_exit, "client {}", self.client);
                 SenderEnd::ChildEnded
             }
+            DetachReason::Kicked => {
+                moment.count(Event::Kicked);
+                SenderEnd::Lost
+            }
             other => panic!("client {}: detached because {other:?}", self.client),
         };
         self.output.hear_detached(detached.offset.to_native());
