@@ -133,12 +133,11 @@ fn a_daemon_records_its_own_side() {
     assert_eq!(of("ClientHello").len(), of("EngineHello").len());
     let lengths = of("Output").into_iter().map(|it| it["fields"]["bytes_len"].as_u64().unwrap());
     assert_eq!(lengths.sum::<u64>(), 100_000, "each byte that was sent is in the trace once");
-    // Whoever says its last word is answered, if it still listens.
-    let reasons = of("Goodbye").into_iter().map(|it| it["fields"]["reason"].clone());
-    assert_eq!(
-        reasons.filter(|reason| reason != "Requested").collect::<Vec<_>>(),
-        ["ShuttingDown"]
-    );
+    // Whoever says its last word is answered, if it still listens; so is, sometimes, who asked for
+    // the shutdown and leaves as soon as it knows of it.
+    let reasons = of("Goodbye").into_iter().map(|it| it["fields"]["reason"].as_str().unwrap());
+    let reasons = reasons.filter(|reason| *reason != "Requested").collect::<Vec<_>>();
+    assert!(matches!(reasons[..], [] | ["ShuttingDown"]), "{reasons:?}");
 }
 
 #[test]
