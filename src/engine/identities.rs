@@ -1,8 +1,8 @@
 //! Who clients are: the secret that proves a client id, and the one connection each may have.
 //!
 //! A client id alone is no proof: it is shown to others. Whoever is back under one shows the secret
-//! that the engine gave to it. What is kept of a client that was lost is kept in its sessions; here
-//! is only what tells it from somebody else.
+//! it chose at first, or was given. What is kept of a client that was lost is kept in its sessions;
+//! here is only what tells it from somebody else.
 
 use std::{
     collections::BTreeMap,
